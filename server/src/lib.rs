@@ -1,0 +1,4 @@
+//! Listens, authenticates, runs operations and periodic jobs.
+
+pub mod ops;
+pub mod problem;

@@ -1,0 +1,95 @@
+//! The authorities themselves: `pki ca list|rotate|install|revoke|root-offline`.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Operation,
+    view::{AuthorityView, Publication},
+};
+
+/// Lists every generation.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CaList {}
+
+impl Operation for CaList {
+    const NAME: &'static str = "ca-list";
+    type Reply = Vec<AuthorityView>;
+}
+
+/// Makes the next issuing CA, with a DN and a key of its own.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CaRotate {
+    /// `p256`, `p384`, `ed25519` or `rsa4096`; `None` as the current one.
+    pub key_type: Option<String>,
+    /// Only make the key and its CSR: the root signs elsewhere.
+    pub csr_only: bool,
+}
+
+/// What a rotation came to.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rotated {
+    /// The key is here; this CSR (PEM) goes to the root.
+    Csr(String),
+    /// The new issuing CA signs from now on.
+    Rotated {
+        /// The new one.
+        current: AuthorityView,
+        /// The one that signed before; its list stays published.
+        previous: AuthorityView,
+    },
+}
+
+impl Operation for CaRotate {
+    const NAME: &'static str = "ca-rotate";
+    type Reply = Rotated;
+}
+
+/// Puts the certificate that the root made for our CSR in force.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CaInstall {
+    /// The issuing CA's certificate, PEM.
+    pub pem: String,
+}
+
+impl Operation for CaInstall {
+    const NAME: &'static str = "ca-install";
+    type Reply = Rotated;
+}
+
+/// Revokes an issuing CA on the root's list. Refused for the current one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CaRevoke {
+    /// Key identifier, or a unique prefix of it of ≥ 8 hex digits.
+    pub key_id: String,
+    /// The reason in RFC 5280's spelling; `unspecified` if `None`.
+    pub reason: Option<String>,
+}
+
+/// What was revoked.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CaRevoked {
+    /// The authority.
+    pub authority: AuthorityView,
+    /// Whether the root's list is in place (pending when the root's key is elsewhere).
+    pub publication: Publication,
+}
+
+impl Operation for CaRevoke {
+    const NAME: &'static str = "ca-revoke";
+    type Reply = CaRevoked;
+}
+
+/// Prepares for life without the root's key: signs a list for a year, then forgets the key.
+///
+/// The CLI has copied the key file to safety before it asks.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CaRootOffline {
+    /// SHA-256 of the key file as it was copied; must match what is about to be removed. Hex.
+    pub key_file_digest: String,
+}
+
+impl Operation for CaRootOffline {
+    const NAME: &'static str = "ca-root-offline";
+    type Reply = AuthorityView;
+}

@@ -1,0 +1,96 @@
+//! Looking things up: `pki list`, `show`, `verify`.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Operation,
+    view::{CertificateView, Selector},
+};
+
+/// Lists certificates, a page at a time.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct List {
+    /// Only those that end within so many seconds (and have not ended yet).
+    pub expiring_within: Option<u64>,
+    /// Only revoked and held ones.
+    pub revoked: bool,
+    /// Only names that match this glob (`*`, `?`).
+    pub name: Option<String>,
+    /// Continue after the page that returned this.
+    pub after: Option<String>,
+    /// At most so many; the service caps it at 1,000.
+    pub limit: u32,
+}
+
+/// A page of certificates.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Page {
+    /// The certificates, by name and then by issue.
+    pub certificates: Vec<CertificateView>,
+    /// Ask with this as `after` for the next page; `None` at the end.
+    pub next: Option<String>,
+}
+
+impl Operation for List {
+    const NAME: &'static str = "list";
+    type Reply = Page;
+}
+
+/// Shows one certificate whole, or all that bear a name.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Show {
+    /// Which.
+    pub selector: Selector,
+}
+
+/// One certificate, whole.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Shown {
+    /// What the inventory says of it.
+    pub certificate: CertificateView,
+    /// The leaf, PEM.
+    pub pem: String,
+    /// The leaf and its issuing CA, PEM.
+    pub chain: String,
+    /// Key usages, extensions and so on, a name and a value a row.
+    pub details: Vec<(String, String)>,
+}
+
+impl Operation for Show {
+    const NAME: &'static str = "show";
+    type Reply = Vec<Shown>;
+}
+
+/// Judges a certificate as our own service would.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Verify {
+    /// The certificate and, behind it, any intermediates, PEM.
+    pub pem: String,
+    /// `client` or `server`; `None` accepts either.
+    pub purpose: Option<super::issue::ProfileName>,
+}
+
+/// The judgement, check by check.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Verdict {
+    /// Whether every check passed.
+    pub valid: bool,
+    /// The checks: chain, dates, purpose, revocation, inventory.
+    pub checks: Vec<Check>,
+}
+
+/// One check of a [`Verdict`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Check {
+    /// Its name.
+    pub name: String,
+    /// Whether it passed.
+    pub passed: bool,
+    /// What was found, in words.
+    pub detail: String,
+}
+
+impl Operation for Verify {
+    const NAME: &'static str = "verify";
+    type Reply = Verdict;
+}

@@ -1,0 +1,111 @@
+//! Issuance: `pki issue-client`, `issue-server`, `sign`, `renew`, one by one or by the thousand.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Operation,
+    view::{CertificateView, Selector},
+};
+
+/// What a certificate is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProfileName {
+    /// TLS client authentication.
+    Client,
+    /// TLS server authentication.
+    Server,
+}
+
+/// Signs a CSR. The profile decides every field; of the CSR only the key is taken.
+///
+/// The same CSR, profile and requester again return the same certificate.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Issue {
+    /// What the certificate is for.
+    pub profile: ProfileName,
+    /// The CSR, PEM.
+    pub csr: String,
+    /// The name: a client's common name, a server's first DNS name or address.
+    /// `None`: taken from the CSR's subject and SAN, checked like any other (`pki sign`).
+    pub name: Option<String>,
+    /// Further names as `dns:…`, `ip:…`, `email:…`, `uri:…`.
+    pub names: Vec<String>,
+    /// Lifetime; `None` for the profile's own.
+    pub days: Option<u32>,
+    /// Decide and lint, but sign and record nothing.
+    pub dry_run: bool,
+}
+
+/// A certificate with all its owner needs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Issued {
+    /// What was issued (under `dry_run`: what would be).
+    pub certificate: CertificateView,
+    /// The leaf, PEM; empty under `dry_run`.
+    pub pem: String,
+    /// The leaf and its issuing CA, PEM; empty under `dry_run`.
+    pub chain: String,
+    /// Whether this repeats an earlier answer.
+    pub repeated: bool,
+    /// What the user should know, e.g. a lifetime that was shortened.
+    pub warnings: Vec<String>,
+}
+
+impl Operation for Issue {
+    const NAME: &'static str = "issue";
+    type Reply = Issued;
+}
+
+/// Signs many CSRs; each succeeds or fails on its own. At most [`IssueMany::LIMIT`] at once.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct IssueMany {
+    /// What to sign.
+    pub requests: Vec<Issue>,
+}
+
+impl IssueMany {
+    /// How many requests one call may carry.
+    pub const LIMIT: usize = 512;
+}
+
+/// The answer to one row of an [`IssueMany`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RowReply {
+    /// It was refused.
+    Failed(crate::problem::Problem),
+    /// It was issued.
+    Issued(Box<Issued>),
+}
+
+impl Operation for IssueMany {
+    const NAME: &'static str = "issue-many";
+    type Reply = Vec<RowReply>;
+}
+
+/// Issues a successor with the same names, profile and rights.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Renew {
+    /// The certificate to renew.
+    pub selector: Selector,
+    /// A CSR for a new key, PEM; `None` keeps the key.
+    pub csr: Option<String>,
+    /// Only when two thirds of the lifetime have passed.
+    pub if_due: bool,
+}
+
+/// What a renewal came to.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Renewed {
+    /// Not due yet: nothing was done.
+    NotDue(Box<CertificateView>),
+    /// The successor.
+    Renewed(Box<Issued>),
+}
+
+impl Operation for Renew {
+    const NAME: &'static str = "renew";
+    type Reply = Renewed;
+}
