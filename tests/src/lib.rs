@@ -1,1 +1,26 @@
-//! Placeholder.
+//! The harness: a sandbox to run `pki` in, a service that stops by itself, and the witnesses.
+//!
+//! The suite (`suite/main.rs`) is one binary with one module per thing a user would say. It drives
+//! the shipped program as a user would, by its arguments, files and exit codes, and lets programs
+//! that no one here wrote judge the results. What it refuses to do: reach into the program, skip a
+//! test because a witness is missing, or touch the network beyond loopback.
+
+mod http;
+mod sandbox;
+mod service;
+mod snapshot;
+mod witness;
+
+pub use http::{Response, fetch};
+pub use sandbox::{Output, Program, Sandbox, run};
+pub use service::{Service, free_port};
+pub use snapshot::filters;
+pub use witness::{certtool, openssl, pkilint_certificate, pkilint_list, witness};
+
+use std::path::{Path, PathBuf};
+
+/// The top of the source tree.
+pub fn source_tree() -> PathBuf {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    tests.parent().map(Path::to_path_buf).unwrap_or_else(|| tests.to_path_buf())
+}

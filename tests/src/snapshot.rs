@@ -1,0 +1,34 @@
+//! What differs from run to run, and what a snapshot shows in its place.
+
+use crate::Sandbox;
+
+/// Pairs of pattern and replacement for insta: paths, serials, fingerprints, dates, ports, times.
+pub fn filters(sandbox: &Sandbox) -> Vec<(String, &'static str)> {
+    let literal = |path: std::path::PathBuf| {
+        path.display().to_string().replace('.', r"\.").replace('-', r"\-").replace('+', r"\+")
+    };
+    vec![
+        (literal(sandbox.dir()), "[DIR]"),
+        (literal(sandbox.work()), "[WORK]"),
+        (literal(sandbox.home()), "[HOME]"),
+        // PEM bodies.
+        (
+            r"-----BEGIN ([A-Z ]+)-----(\\n|\n)[A-Za-z0-9+/=\n\\]+-----END".to_owned(),
+            "-----BEGIN $1----- … -----END",
+        ),
+        // Fingerprints and digests, key identifiers and serials: with or without colons.
+        (r"\b[0-9a-f]{64}\b".to_owned(), "[SHA-256]"),
+        (r"\b([0-9A-Fa-f]{2}:){31}[0-9A-Fa-f]{2}\b".to_owned(), "[SHA-256]"),
+        (r"\b([0-9A-Fa-f]{2}:){19}[0-9A-Fa-f]{2}\b".to_owned(), "[20 OCTETS]"),
+        (r"\b[0-9a-f]{40}\b".to_owned(), "[20 OCTETS]"),
+        // Times, RFC 3339 and as people write them.
+        (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?( ?(Z|UTC|[+-]\d\d:\d\d))?".to_owned(), "[TIME]"),
+        (r"\b20\d\d-\d\d-\d\d\b".to_owned(), "[DATE]"),
+        (r"127\.0\.0\.1:\d{4,5}".to_owned(), "127.0.0.1:[PORT]"),
+        (r"\bpid \d+".to_owned(), "pid [PID]"),
+        (r#""pid": ?\d+"#.to_owned(), r#""pid": [PID]"#),
+        (r"\b\d+(\.\d+)? ?(ms|s)\b".to_owned(), "[ELAPSED]"),
+        // CRL numbers begin with the time in seconds.
+        (r"\b1[789]\d{8}\b".to_owned(), "[NUMBER]"),
+    ]
+}

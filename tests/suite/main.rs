@@ -1,0 +1,3 @@
+//! The suite: one module per thing a user would say.
+
+mod architecture;
