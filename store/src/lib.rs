@@ -16,6 +16,7 @@
 mod batch;
 mod entry;
 mod error;
+pub mod file;
 mod key;
 mod memory;
 mod table;
