@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
+use trust::Action;
 
 use super::Operation;
 
@@ -54,6 +55,7 @@ pub struct AcmeView {
 
 impl Operation for AcmeIssue {
     const NAME: &'static str = "acme-issue";
+    const ACTION: Action = Action::Obtain;
     type Reply = AcmeView;
 }
 
@@ -63,6 +65,7 @@ pub struct AcmeList {}
 
 impl Operation for AcmeList {
     const NAME: &'static str = "acme-list";
+    const ACTION: Action = Action::Read;
     type Reply = Vec<AcmeView>;
 }
 
@@ -75,6 +78,7 @@ pub struct AcmeRenew {
 
 impl Operation for AcmeRenew {
     const NAME: &'static str = "acme-renew";
+    const ACTION: Action = Action::Obtain;
     type Reply = Vec<AcmeView>;
 }
 
@@ -89,5 +93,6 @@ pub struct AcmeRevoke {
 
 impl Operation for AcmeRevoke {
     const NAME: &'static str = "acme-revoke";
+    const ACTION: Action = Action::Obtain;
     type Reply = AcmeView;
 }

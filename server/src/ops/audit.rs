@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
+use trust::Action;
 
 use super::Operation;
 
@@ -32,6 +33,7 @@ pub struct AuditLine {
 
 impl Operation for Audit {
     const NAME: &'static str = "audit";
+    const ACTION: Action = Action::Read;
     type Reply = Vec<AuditLine>;
 }
 
@@ -57,5 +59,6 @@ pub struct AuditVerified {
 
 impl Operation for AuditVerify {
     const NAME: &'static str = "audit-verify";
+    const ACTION: Action = Action::Read;
     type Reply = AuditVerified;
 }

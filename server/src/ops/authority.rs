@@ -1,6 +1,7 @@
 //! The authorities themselves: `pki ca list|rotate|install|revoke|root-offline`.
 
 use serde::{Deserialize, Serialize};
+use trust::Action;
 
 use super::{
     Operation,
@@ -13,6 +14,7 @@ pub struct CaList {}
 
 impl Operation for CaList {
     const NAME: &'static str = "ca-list";
+    const ACTION: Action = Action::Read;
     type Reply = Vec<AuthorityView>;
 }
 
@@ -42,6 +44,7 @@ pub enum Rotated {
 
 impl Operation for CaRotate {
     const NAME: &'static str = "ca-rotate";
+    const ACTION: Action = Action::Authority;
     type Reply = Rotated;
 }
 
@@ -54,6 +57,7 @@ pub struct CaInstall {
 
 impl Operation for CaInstall {
     const NAME: &'static str = "ca-install";
+    const ACTION: Action = Action::Authority;
     type Reply = Rotated;
 }
 
@@ -77,6 +81,7 @@ pub struct CaRevoked {
 
 impl Operation for CaRevoke {
     const NAME: &'static str = "ca-revoke";
+    const ACTION: Action = Action::Authority;
     type Reply = CaRevoked;
 }
 
@@ -91,5 +96,6 @@ pub struct CaRootOffline {
 
 impl Operation for CaRootOffline {
     const NAME: &'static str = "ca-root-offline";
+    const ACTION: Action = Action::Authority;
     type Reply = AuthorityView;
 }

@@ -1,6 +1,7 @@
 //! Settings: `pki config list|get|set|unset`. They act at once.
 
 use serde::{Deserialize, Serialize};
+use trust::Action;
 
 use super::Operation;
 
@@ -25,6 +26,7 @@ pub struct SettingView {
 
 impl Operation for ConfigList {
     const NAME: &'static str = "config-list";
+    const ACTION: Action = Action::Read;
     type Reply = Vec<SettingView>;
 }
 
@@ -39,5 +41,6 @@ pub struct ConfigSet {
 
 impl Operation for ConfigSet {
     const NAME: &'static str = "config-set";
+    const ACTION: Action = Action::Configure;
     type Reply = SettingView;
 }

@@ -1,6 +1,7 @@
 //! The published lists: `pki crl show|publish`.
 
 use serde::{Deserialize, Serialize};
+use trust::Action;
 
 use super::{Operation, view::CrlView};
 
@@ -10,6 +11,7 @@ pub struct CrlShow {}
 
 impl Operation for CrlShow {
     const NAME: &'static str = "crl-show";
+    const ACTION: Action = Action::Read;
     type Reply = Vec<CrlView>;
 }
 
@@ -22,6 +24,7 @@ pub struct CrlPublish {
 
 impl Operation for CrlPublish {
     const NAME: &'static str = "crl-publish";
+    const ACTION: Action = Action::Publish;
     type Reply = Vec<CrlView>;
 }
 
@@ -40,6 +43,7 @@ pub struct RootCrlDrafted {
 
 impl Operation for RootCrlDraft {
     const NAME: &'static str = "root-crl-draft";
+    const ACTION: Action = Action::Read;
     type Reply = RootCrlDrafted;
 }
 
@@ -52,5 +56,6 @@ pub struct RootCrlInstall {
 
 impl Operation for RootCrlInstall {
     const NAME: &'static str = "root-crl-install";
+    const ACTION: Action = Action::Publish;
     type Reply = CrlView;
 }

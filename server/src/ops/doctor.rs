@@ -1,6 +1,7 @@
 //! What is wrong, or about to be: `pki doctor`.
 
 use serde::{Deserialize, Serialize};
+use trust::Action;
 
 use super::Operation;
 
@@ -37,5 +38,6 @@ pub enum Severity {
 
 impl Operation for Doctor {
     const NAME: &'static str = "doctor";
+    const ACTION: Action = Action::Read;
     type Reply = Vec<Finding>;
 }

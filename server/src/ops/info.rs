@@ -1,6 +1,7 @@
 //! Who we are and where: `pki info`.
 
 use serde::{Deserialize, Serialize};
+use trust::Action;
 
 use super::{
     Operation,
@@ -38,5 +39,6 @@ pub struct InfoReply {
 
 impl Operation for Info {
     const NAME: &'static str = "info";
+    const ACTION: Action = Action::Read;
     type Reply = InfoReply;
 }

@@ -1,6 +1,7 @@
 //! Looking things up: `pki list`, `show`, `verify`.
 
 use serde::{Deserialize, Serialize};
+use trust::Action;
 
 use super::{
     Operation,
@@ -33,6 +34,7 @@ pub struct Page {
 
 impl Operation for List {
     const NAME: &'static str = "list";
+    const ACTION: Action = Action::Read;
     type Reply = Page;
 }
 
@@ -58,6 +60,7 @@ pub struct Shown {
 
 impl Operation for Show {
     const NAME: &'static str = "show";
+    const ACTION: Action = Action::Read;
     type Reply = Vec<Shown>;
 }
 
@@ -92,5 +95,6 @@ pub struct Check {
 
 impl Operation for Verify {
     const NAME: &'static str = "verify";
+    const ACTION: Action = Action::Read;
     type Reply = Verdict;
 }

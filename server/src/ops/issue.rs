@@ -1,6 +1,7 @@
 //! Issuance: `pki issue-client`, `issue-server`, `sign`, `renew`, one by one or by the thousand.
 
 use serde::{Deserialize, Serialize};
+use trust::Action;
 
 use super::{
     Operation,
@@ -54,6 +55,7 @@ pub struct Issued {
 
 impl Operation for Issue {
     const NAME: &'static str = "issue";
+    const ACTION: Action = Action::Issue;
     type Reply = Issued;
 }
 
@@ -81,6 +83,7 @@ pub enum RowReply {
 
 impl Operation for IssueMany {
     const NAME: &'static str = "issue-many";
+    const ACTION: Action = Action::Issue;
     type Reply = Vec<RowReply>;
 }
 
@@ -107,5 +110,6 @@ pub enum Renewed {
 
 impl Operation for Renew {
     const NAME: &'static str = "renew";
+    const ACTION: Action = Action::Issue;
     type Reply = Renewed;
 }

@@ -5,6 +5,10 @@
 //! No operation sees HTTP or a terminal.
 
 use serde::{Serialize, de::DeserializeOwned};
+use time::OffsetDateTime;
+use trust::{Action, Permit};
+
+use crate::Pki;
 
 pub mod acme;
 pub mod audit;
@@ -12,16 +16,29 @@ pub mod authority;
 pub mod config;
 pub mod crl;
 pub mod doctor;
+pub mod error;
 pub mod info;
 pub mod inventory;
 pub mod issue;
 pub mod revoke;
 pub mod view;
 
+pub use error::Error;
+
 /// One thing the service can do.
 pub trait Operation: Serialize + DeserializeOwned + Send + 'static {
     /// Its name in the URL, `POST /1.0/pki/NAME`.
     const NAME: &'static str;
+    /// What a peer must be permitted for it.
+    const ACTION: Action;
     /// What it answers.
     type Reply: Serialize + DeserializeOwned + Send + 'static;
+
+    /// Does it. Blocks until it is durable: from async code call it inside `spawn_blocking`.
+    ///
+    /// `permit` says who asks; callers come in by [`Pki::run`], which decides that.
+    fn run(self, pki: &Pki, permit: &Permit, now: OffsetDateTime) -> Result<Self::Reply, Error> {
+        let _ = (pki, permit, now);
+        Err(Error::Absent { operation: Self::NAME })
+    }
 }

@@ -1,6 +1,7 @@
 //! Revocation and release: durable and enforced first, then published.
 
 use serde::{Deserialize, Serialize};
+use trust::Action;
 
 use super::{
     Operation,
@@ -33,6 +34,7 @@ pub struct Revoked {
 
 impl Operation for Revoke {
     const NAME: &'static str = "revoke";
+    const ACTION: Action = Action::Revoke;
     type Reply = Revoked;
 }
 
@@ -54,5 +56,6 @@ pub struct Released {
 
 impl Operation for Release {
     const NAME: &'static str = "release";
+    const ACTION: Action = Action::Revoke;
     type Reply = Released;
 }

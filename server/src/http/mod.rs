@@ -1,0 +1,3 @@
+//! Operations over HTTP.
+
+pub mod problem;

@@ -1,0 +1,66 @@
+//! Where things lie in the directory of a PKI. Names only: nothing here touches the disk.
+
+use std::path::{Path, PathBuf};
+
+/// The directory of one PKI.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    root: PathBuf,
+}
+
+impl Layout {
+    /// The layout of the directory `root`.
+    pub fn new(root: impl Into<PathBuf>) -> Layout {
+        Layout { root: root.into() }
+    }
+
+    /// The directory itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The journal and its index.
+    pub fn store(&self) -> PathBuf {
+        self.root.join("store")
+    }
+
+    /// The private keys; for nobody else to enter.
+    pub fn keys(&self) -> PathBuf {
+        self.root.join("keys")
+    }
+
+    /// The key that seals secrets in the store.
+    pub fn store_key(&self) -> PathBuf {
+        self.keys().join("store.key")
+    }
+
+    /// The key that signs checkpoints.
+    pub fn audit_key(&self) -> PathBuf {
+        self.keys().join("audit.key")
+    }
+
+    /// Every generation's certificate and list, by key identifier.
+    pub fn authorities(&self) -> PathBuf {
+        self.root.join("cas")
+    }
+
+    /// The service's own server certificate.
+    pub fn service(&self) -> PathBuf {
+        self.root.join("service")
+    }
+
+    /// The operator's client certificate.
+    pub fn operator(&self) -> PathBuf {
+        self.root.join("operator")
+    }
+
+    /// Certificates obtained by ACME.
+    pub fn acme(&self) -> PathBuf {
+        self.root.join("acme")
+    }
+
+    /// The service's socket, unless it was told another place.
+    pub fn socket(&self) -> PathBuf {
+        self.root.join("pki.socket")
+    }
+}

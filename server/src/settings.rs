@@ -1,0 +1,172 @@
+//! The settings: what there is, what it may be, and what is in force.
+//!
+//! A setting is one record, `setting/NAME`, in its canonical spelling. What the catalogue does not
+//! know is refused, never kept for later. Settings act at once: whoever needs one reads it when it
+//! is needed, and the service follows the store.
+
+mod catalogue;
+mod value;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use minicbor::{Decode, Encode};
+use store::{Batch, Class, Record, Store, Table};
+
+pub use catalogue::{Default, Setting};
+pub use value::{PublicUrl, Span};
+
+/// Why a setting was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It may not have this value.
+    #[error("{setting} can't be {value:?}: {reason}")]
+    Invalid {
+        /// The setting.
+        setting: Setting,
+        /// What was asked for.
+        value: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The store failed.
+    #[error("the settings can't be read or written")]
+    Store(#[source] store::Error),
+    /// There is no such setting.
+    #[error("there is no setting {name:?}")]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// What may have been meant.
+        nearest: Option<Setting>,
+    },
+}
+
+/// One setting as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+struct SettingRecord {
+    #[n(0)]
+    value: String,
+}
+
+impl Record for SettingRecord {
+    const TREE: &'static str = "setting";
+    const FORMAT: store::Format = 1;
+}
+
+/// What was set, at one moment; what was not has its default.
+#[derive(Clone, Debug, PartialEq, Eq, std::default::Default)]
+pub struct Settings {
+    set: BTreeMap<Setting, String>,
+}
+
+impl Settings {
+    /// What is in force in `store` now.
+    ///
+    /// A record that this version does not know (a newer one wrote it) is passed over: it can have
+    /// no effect here, and it must not keep the service from starting.
+    pub fn load(store: &Store) -> Result<Settings, Error> {
+        let mut set = BTreeMap::new();
+        for setting in Setting::ALL {
+            if let Some(found) = Table::<SettingRecord>::get(store, setting.name()).map_err(Error::Store)? {
+                set.insert(setting, setting.check(&found.record.value)?);
+            }
+        }
+        Ok(Settings { set })
+    }
+
+    /// What `setting` was set to, canonical.
+    pub fn stored(&self, setting: Setting) -> Option<&str> {
+        self.set.get(&setting).map(String::as_str)
+    }
+
+    /// What is in force: what was set, else the default.
+    pub fn value(&self, setting: Setting) -> Option<&str> {
+        self.stored(setting).or_else(|| setting.default().value())
+    }
+
+    /// Where the public listener binds.
+    pub fn public_address(&self) -> Option<SocketAddr> {
+        self.value(Setting::CorePublicAddress)?.parse().ok()
+    }
+
+    /// The base of distribution points.
+    pub fn public_url(&self) -> Option<PublicUrl> {
+        self.value(Setting::CorePublicUrl)?.parse().ok()
+    }
+
+    /// A profile's lifetime in days; every such setting has a default.
+    pub fn days(&self, setting: Setting) -> Option<u32> {
+        self.value(setting)?.parse().ok()
+    }
+
+    /// A span of time; every such setting has a default.
+    pub fn span(&self, setting: Setting) -> Option<time::Duration> {
+        self.value(setting)?.parse::<Span>().ok().map(Span::duration)
+    }
+}
+
+/// Sets `setting` to `value`, or with `None` unsets it, durably. `now` in seconds since 1970.
+pub fn set(store: &Store, setting: Setting, value: Option<&str>, who: &str, now: i64) -> Result<(), Error> {
+    let key = Table::<SettingRecord>::key(setting.name());
+    let what = match value {
+        Some(_) => format!("set {setting}"),
+        None => format!("unset {setting}"),
+    };
+    let mut batch = Batch::new(Class::Ledger, now, who, what);
+    match value {
+        Some(value) => {
+            let value = setting.check(value)?;
+            batch.what = format!("set {setting}={value}");
+            Table::put(&mut batch, setting.name(), &SettingRecord { value });
+        }
+        None => batch.delete(key),
+    }
+    store.commit(batch).map_err(Error::Store)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_hold_until_something_is_set_and_again_after() {
+        let store = Store::in_memory();
+        let days = |store: &Store| Settings::load(store).unwrap().days(Setting::ProfileClientDays);
+        assert_eq!(days(&store), Some(365));
+        set(&store, Setting::ProfileClientDays, Some("90"), "test", 1).unwrap();
+        assert_eq!(days(&store), Some(90));
+        set(&store, Setting::ProfileClientDays, None, "test", 2).unwrap();
+        assert_eq!(days(&store), Some(365));
+    }
+
+    #[test]
+    fn a_refused_value_writes_nothing() {
+        let store = Store::in_memory();
+        let refused = set(&store, Setting::ProfileClientDays, Some("never"), "test", 1);
+        assert!(matches!(refused, Err(Error::Invalid { setting: Setting::ProfileClientDays, .. })));
+        assert_eq!(store.head(), store::Sequence::ZERO);
+    }
+
+    #[test]
+    fn every_default_is_a_value_that_could_be_set() {
+        let settings = Settings::default();
+        for setting in Setting::ALL {
+            if let Some(default) = setting.default().value() {
+                assert_eq!(setting.check(default).unwrap(), default);
+            }
+        }
+        assert_eq!(settings.span(Setting::CrlValidity), Some(time::Duration::days(7)));
+        assert_eq!(settings.public_address(), None);
+    }
+
+    #[test]
+    fn the_journal_says_what_was_set() {
+        let store = Store::in_memory();
+        set(&store, Setting::CorePublicUrl, Some("http://PKI.example/"), "local:0(root)", 1).unwrap();
+        let entry = store.follow(store::Sequence::ZERO, 1).unwrap().remove(0);
+        assert_eq!(entry.what, "set core.public_url=http://pki.example");
+        assert_eq!(entry.who, "local:0(root)");
+    }
+}

@@ -1,0 +1,250 @@
+//! The types of settings, parsed once at the border.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+
+/// An address to listen on. Port 0 is refused: nobody could know which port it became.
+pub(super) fn address(value: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr =
+        value.parse().map_err(|_| "an address and a port are needed, such as 127.0.0.1:8080 or [::]:80")?;
+    match address.port() {
+        0 => Err("port 0 would be another one at every start".to_owned()),
+        _ => Ok(address),
+    }
+}
+
+/// A number of days from 1 to `most`.
+pub(super) fn days(value: &str, most: u32) -> Result<u32, String> {
+    match value.parse::<u32>() {
+        Ok(days) if (1..=most).contains(&days) => Ok(days),
+        _ => Err(format!("a number of days from 1 to {most} is needed")),
+    }
+}
+
+/// The base of the URLs that go into certificates, without a slash at its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicUrl(String);
+
+impl PublicUrl {
+    /// The URL of an authority's list (RFC 5280 §4.2.1.13). The number is the shard; there is one.
+    pub fn list(&self, key_id: impl fmt::Display) -> String {
+        format!("{}/crl/{key_id}/0.crl", self.0)
+    }
+
+    /// The URL of an authority's certificate (RFC 5280 §4.2.2.1).
+    pub fn issuer(&self, key_id: impl fmt::Display) -> String {
+        format!("{}/ca/{key_id}.crt", self.0)
+    }
+
+    /// The base itself.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for PublicUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The longest base; a distribution point adds some 60 characters to it.
+const LONGEST_URL: usize = 1024;
+
+impl FromStr for PublicUrl {
+    type Err = String;
+
+    fn from_str(value: &str) -> Result<PublicUrl, String> {
+        if value.len() > LONGEST_URL {
+            return Err(format!("it is longer than {LONGEST_URL} characters"));
+        }
+        let uri: http::Uri = value.parse().map_err(|_| "it is not a URL")?;
+        match uri.scheme_str() {
+            Some("http") => {}
+            // RFC 5280 §8: to check the revocation of an https server one would need its revocation.
+            Some("https") => return Err("lists are fetched by plain http (RFC 5280 §8)".to_owned()),
+            Some(_) | None => return Err("it must begin with http://".to_owned()),
+        }
+        let authority = uri.authority().ok_or("it names no host")?;
+        if authority.as_str().contains('@') {
+            return Err("it must not carry a user or a password".to_owned());
+        }
+        let host = authority.host().to_ascii_lowercase();
+        if !is_host(&host) {
+            return Err(format!("{host:?} is no host name or address"));
+        }
+        if value.contains('#') || uri.query().is_some() {
+            return Err("it must not have a query or a fragment".to_owned());
+        }
+        let path = uri.path().trim_end_matches('/');
+        if !path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-._~%".contains(&b)) {
+            return Err("its path has characters that need escaping".to_owned());
+        }
+        Ok(match authority.port_u16() {
+            Some(80) | None => PublicUrl(format!("http://{host}{path}")),
+            Some(port) => PublicUrl(format!("http://{host}:{port}{path}")),
+        })
+    }
+}
+
+fn is_host(host: &str) -> bool {
+    if let Some(bracketed) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        return bracketed.parse::<std::net::Ipv6Addr>().is_ok();
+    }
+    host.parse::<IpAddr>().is_ok()
+        || (host.len() <= 253
+            && host.split('.').all(|label| {
+                (1..=63).contains(&label.len())
+                    && !label.starts_with('-')
+                    && !label.ends_with('-')
+                    && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            }))
+}
+
+/// A span of time in its written form: `7d`, `36h`, `90m`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    count: u32,
+    unit: Unit,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unit {
+    Minutes,
+    Hours,
+    Days,
+}
+
+impl Span {
+    /// One hour.
+    pub const HOUR: Span = Span { count: 1, unit: Unit::Hours };
+    /// 365 days.
+    pub const YEAR: Span = Span { count: 365, unit: Unit::Days };
+    /// Ten times 365 days.
+    pub const TEN_YEARS: Span = Span { count: 3650, unit: Unit::Days };
+
+    /// How long it is.
+    pub fn duration(self) -> time::Duration {
+        let count = i64::from(self.count);
+        match self.unit {
+            Unit::Minutes => time::Duration::minutes(count),
+            Unit::Hours => time::Duration::hours(count),
+            Unit::Days => time::Duration::days(count),
+        }
+    }
+
+    /// Parses a span that must lie between two others, and returns it as it is written.
+    pub(super) fn between(value: &str, least: Span, most: Span) -> Result<String, String> {
+        let span: Span = value.parse()?;
+        if span.duration() < least.duration() || span.duration() > most.duration() {
+            return Err(format!("it must be at least {least} and at most {most}"));
+        }
+        Ok(span.to_string())
+    }
+}
+
+impl FromStr for Span {
+    type Err = String;
+
+    fn from_str(value: &str) -> Result<Span, String> {
+        let wrong = || "a span such as 7d, 36h or 90m is needed".to_owned();
+        let unit = match value.chars().last() {
+            Some('d') => Unit::Days,
+            Some('h') => Unit::Hours,
+            Some('m') => Unit::Minutes,
+            Some(_) | None => return Err(wrong()),
+        };
+        let count = value[..value.len() - 1].parse().map_err(|_| wrong())?;
+        Ok(Span { count, unit })
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = match self.unit {
+            Unit::Minutes => 'm',
+            Unit::Hours => 'h',
+            Unit::Days => 'd',
+        };
+        write!(f, "{}{unit}", self.count)
+    }
+}
+
+/// The one of `known` that `name` is most like, if it is like one at all.
+pub(super) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let near = known.iter().map(|known| (distance(name, known), *known)).min()?;
+    (near.0 <= near.1.len() / 3).then_some(near.1)
+}
+
+/// The number of single-character edits between two names (Levenshtein).
+fn distance(from: &str, to: &str) -> usize {
+    let to: Vec<char> = to.chars().collect();
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (i, a) in from.chars().take(256).enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, &b) in to.iter().enumerate() {
+            let substituted = diagonal + usize::from(a != b);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[to.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_plain_http_and_canonical() {
+        let url = |value: &str| value.parse::<PublicUrl>();
+        assert_eq!(url("http://Pki.Example:80/").unwrap().as_str(), "http://pki.example");
+        assert_eq!(url("http://10.0.0.1:8080/pki/").unwrap().as_str(), "http://10.0.0.1:8080/pki");
+        assert_eq!(url("http://[::1]:8080").unwrap().list("ab"), "http://[::1]:8080/crl/ab/0.crl");
+        assert_eq!(url("http://a").unwrap().issuer("ab"), "http://a/ca/ab.crt");
+        for bad in [
+            "",
+            "pki.example",
+            "https://a",
+            "ftp://a",
+            "http://",
+            "http://u:p@a",
+            "http://a/?q",
+            "http://a/#f",
+            "http://a b",
+            "http://-a",
+            "http://a..b",
+            "http://a/\u{e4}",
+            "http://a/\"x",
+            "http://[::zz]",
+        ] {
+            assert!(url(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn spans_are_counts_of_one_unit() {
+        assert_eq!("36h".parse::<Span>().unwrap().duration(), time::Duration::hours(36));
+        for bad in ["", "d", "7", "-7d", "7 d", "1.5d", "7w", "7\u{e4}", "99999999999d"] {
+            assert!(bad.parse::<Span>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn addresses_need_a_port() {
+        assert!(address("127.0.0.1:8080").is_ok());
+        assert!(address("[::]:80").is_ok());
+        for bad in ["", "127.0.0.1", "localhost:80", ":80", "127.0.0.1:0"] {
+            assert!(address(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn distances_count_edits() {
+        assert_eq!(distance("abc", "abc"), 0);
+        assert_eq!(distance("abc", "axcd"), 2);
+        assert_eq!(distance("", "abc"), 3);
+    }
+}
