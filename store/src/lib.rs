@@ -19,6 +19,7 @@ mod error;
 pub mod file;
 mod key;
 mod memory;
+pub mod seal;
 mod table;
 
 use std::time::Duration;
