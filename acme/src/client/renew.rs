@@ -1,0 +1,90 @@
+//! When a certificate is due again: pure arithmetic, no clock.
+//!
+//! At two thirds of its lifetime, whatever that is (never a fixed number of days: lifetimes are
+//! shrinking), less a share that depends on the name alone, so that a thousand certificates issued in
+//! one night do not come back in one night. After failures the pauses grow.
+
+use std::time::Duration;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use time::OffsetDateTime;
+
+/// When a certificate of this validity is to be renewed. `name` spreads the moment over the twentieth
+/// of the lifetime before two thirds of it.
+pub fn due(not_before: OffsetDateTime, not_after: OffsetDateTime, name: &str) -> OffsetDateTime {
+    let lifetime = (not_after - not_before).max(time::Duration::ZERO);
+    let hash = digest(&SHA256, name.as_bytes());
+    let share = hash.as_ref().iter().take(4).fold(0u32, |sum, octet| sum << 8 | u32::from(*octet));
+    let spread = (lifetime / 20) * (f64::from(share) / f64::from(u32::MAX));
+    not_before + lifetime * 2 / 3 - spread
+}
+
+/// The pause after the `failures`-th failure in a row (from 1): 10 min, 1 h, 4 h, 12 h, then a day.
+/// If the authority asked for more, that, up to a week.
+pub fn pause(failures: u32, asked: Option<Duration>) -> Duration {
+    const MINUTE: u64 = 60;
+    const HOUR: u64 = 60 * MINUTE;
+    const DAY: u64 = 24 * HOUR;
+    let ours = Duration::from_secs(match failures {
+        0 | 1 => 10 * MINUTE,
+        2 => HOUR,
+        3 => 4 * HOUR,
+        4 => 12 * HOUR,
+        5.. => DAY,
+    });
+    ours.max(asked.unwrap_or_default().min(Duration::from_secs(7 * DAY)))
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_due_at_two_thirds_of_its_life_or_a_little_before() {
+        let from = datetime!(2026-01-01 00:00 UTC);
+        for days in [1, 6, 47, 90, 398] {
+            let life = time::Duration::days(days);
+            for name in ["a.example", "b.example", "c.example"] {
+                let at = due(from, from + life, name) - from;
+                assert!(at <= life * 2 / 3 && at >= life * 2 / 3 - life / 20, "{name} {days}: {at}");
+                assert_eq!(at, due(from, from + life, name) - from);
+            }
+        }
+    }
+
+    #[test]
+    fn different_names_are_due_at_different_times() {
+        let from = datetime!(2026-01-01 00:00 UTC);
+        let to = datetime!(2026-04-01 00:00 UTC);
+        let mut times: Vec<_> = (0..100).map(|n| due(from, to, &format!("{n}.example"))).collect();
+        times.sort();
+        let spread = times[99] - times[0];
+        assert!(spread > time::Duration::days(3), "{spread}");
+    }
+
+    #[test]
+    fn a_backwards_validity_is_due_at_once() {
+        let from = datetime!(2026-01-01 00:00 UTC);
+        assert_eq!(due(from, from - time::Duration::days(1), "a.example"), from);
+    }
+
+    #[test]
+    fn fewer_than_twelve_attempts_a_week_while_an_authority_fails() {
+        let week = Duration::from_secs(7 * 86_400);
+        let mut passed = Duration::ZERO;
+        let mut attempts = 1;
+        for failures in 1.. {
+            passed += pause(failures, None);
+            if passed >= week {
+                break;
+            }
+            attempts += 1;
+        }
+        assert!(attempts < 12, "{attempts}");
+        let decade = Duration::from_secs(10 * 365 * 86_400);
+        assert_eq!(pause(1, Some(decade)), week);
+        assert_eq!(pause(1, Some(Duration::from_secs(1))), Duration::from_secs(600));
+    }
+}
