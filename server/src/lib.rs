@@ -4,9 +4,13 @@ pub mod challenge;
 pub mod clock;
 pub mod http;
 pub mod layout;
+pub mod limits;
+pub mod listen;
 pub mod ops;
+pub mod peer;
 pub mod pki;
 pub mod problem;
+pub mod serve;
 pub mod settings;
 
 pub use pki::Pki;

@@ -6,13 +6,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use store::Store;
 use time::OffsetDateTime;
 use trust::Peer;
 
 use crate::challenge::ChallengeBoard;
+use crate::http::public::Shelf;
 use crate::layout::Layout;
 use crate::ops::{Error, Operation};
+use crate::serve::PublicState;
 use crate::settings::Settings;
 
 /// An open PKI.
@@ -26,6 +29,8 @@ struct Shared {
     owner: u32,
     store: Store,
     challenges: ChallengeBoard,
+    shelf: Shelf,
+    public: ArcSwap<PublicState>,
 }
 
 impl Pki {
@@ -69,6 +74,25 @@ impl Pki {
     pub fn challenges(&self) -> &ChallengeBoard {
         &self.shared.challenges
     }
+
+    /// What has become of the public listener; off unless a service runs in this process.
+    pub fn public_state(&self) -> PublicState {
+        (**self.shared.public.load()).clone()
+    }
+
+    pub(crate) fn set_public_state(&self, state: PublicState) {
+        self.shared.public.store(Arc::new(state));
+    }
+
+    /// Takes what is published now onto the shelf.
+    pub(crate) fn fill_shelf(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// What the public listener serves.
+    pub(crate) fn shelf(&self) -> &Shelf {
+        &self.shared.shelf
+    }
 }
 
 impl Pki {
@@ -80,6 +104,8 @@ impl Pki {
                 owner,
                 store: Store::in_memory(),
                 challenges: ChallengeBoard::default(),
+                shelf: Shelf::default(),
+                public: ArcSwap::from_pointee(PublicState::Off),
             }),
         }
     }

@@ -1,3 +1,117 @@
-//! Operations over HTTP.
+//! The route table, all of it: what the socket answers, and what the public listener answers.
+//!
+//! A route exists because an operation stands in the table below; nothing is routed by pattern.
 
+pub(crate) mod operation;
 pub mod problem;
+pub(crate) mod public;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::post;
+use tokio::sync::Semaphore;
+use trust::Action;
+
+use crate::Pki;
+use crate::limits::Limits;
+use crate::ops::{self, Operation};
+
+/// The header by which both ends say their version.
+pub const VERSION_HEADER: &str = "pki-version";
+/// The version of this program.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// Where an operation is asked for.
+pub fn path<O: Operation>() -> String {
+    format!("/1.0/pki/{}", O::NAME)
+}
+
+/// One line of the route table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Which listener: `socket` or `public`.
+    pub listener: &'static str,
+    /// The methods, e.g. `POST`.
+    pub methods: &'static str,
+    /// The path, e.g. `/1.0/pki/issue`.
+    pub path: String,
+    /// What a peer must be permitted; `None` where anyone may ask.
+    pub action: Option<Action>,
+}
+
+/// What the handlers of the socket share.
+#[derive(Clone)]
+pub(crate) struct Desk {
+    pub(crate) pki: Pki,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) room: Arc<Semaphore>,
+}
+
+impl Desk {
+    pub(crate) fn new(pki: Pki, limits: Arc<Limits>) -> Desk {
+        let room = Arc::new(Semaphore::new(limits.operations));
+        Desk { pki, limits, room }
+    }
+}
+
+macro_rules! operations {
+    ($($operation:ty,)*) => {
+        fn operation_routes() -> Vec<Route> {
+            vec![$(Route {
+                listener: "socket",
+                methods: "POST",
+                path: path::<$operation>(),
+                action: Some(<$operation as Operation>::ACTION),
+            }),*]
+        }
+
+        fn operation_router() -> Router<Desk> {
+            Router::new()$(.route(&path::<$operation>(), post(operation::answer::<$operation>)))*
+        }
+    };
+}
+
+operations! {
+    ops::acme::AcmeIssue,
+    ops::acme::AcmeList,
+    ops::acme::AcmeRenew,
+    ops::acme::AcmeRevoke,
+    ops::audit::Audit,
+    ops::audit::AuditVerify,
+    ops::authority::CaInstall,
+    ops::authority::CaList,
+    ops::authority::CaRevoke,
+    ops::authority::CaRootOffline,
+    ops::authority::CaRotate,
+    ops::config::ConfigList,
+    ops::config::ConfigSet,
+    ops::crl::CrlPublish,
+    ops::crl::CrlShow,
+    ops::crl::RootCrlDraft,
+    ops::crl::RootCrlInstall,
+    ops::doctor::Doctor,
+    ops::info::Info,
+    ops::inventory::List,
+    ops::inventory::Show,
+    ops::inventory::Verify,
+    ops::issue::Issue,
+    ops::issue::IssueMany,
+    ops::issue::Renew,
+    ops::revoke::Release,
+    ops::revoke::Revoke,
+}
+
+/// Every route of every listener.
+pub fn routes() -> Vec<Route> {
+    let mut routes = operation_routes();
+    routes.extend(public::routes());
+    routes
+}
+
+/// What the socket answers.
+pub(crate) fn socket_router(desk: Desk) -> Router {
+    operation_router()
+        .fallback(operation::unknown)
+        .method_not_allowed_fallback(operation::wrong_method)
+        .with_state(desk)
+}

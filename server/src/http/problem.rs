@@ -68,3 +68,10 @@ fn hint(error: &Error) -> Option<String> {
         Error::Absent { .. } | Error::Denied(_) => None,
     }
 }
+
+/// The answer to a request whose handler panicked.
+pub(crate) fn panicked() -> axum::response::Response {
+    let mut response = axum::response::Response::new(axum::body::Body::empty());
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response
+}

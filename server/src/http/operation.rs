@@ -1,0 +1,205 @@
+//! One operation over the socket: JSON in, JSON out, a [`Problem`] when it fails.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Extension, Request, State};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use http::{Method, StatusCode, Uri};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::Serialize;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use trust::Peer;
+
+use super::{Desk, VERSION, VERSION_HEADER};
+use crate::clock;
+use crate::limits::Limits;
+use crate::ops::Operation;
+use crate::problem::{Problem, ProblemKind};
+
+/// Why a request never became an operation.
+pub(crate) enum Refusal {
+    /// The body was not sent in time.
+    BodyTimedOut,
+    /// The body broke off.
+    BodyBroken(String),
+    /// The body is too large.
+    BodyTooLarge(usize),
+    /// The service runs as many operations as it will.
+    Busy,
+    /// The body is not what the operation asks for.
+    Malformed {
+        /// What the parser says.
+        reason: String,
+        /// The version of whoever asked, if it said one.
+        asker: Option<String>,
+    },
+    /// The operation panicked.
+    Panicked,
+    /// There is no such operation.
+    Unknown(String),
+    /// Operations are POSTed.
+    WrongMethod(Method),
+}
+
+impl Refusal {
+    fn problem(self) -> (StatusCode, Problem) {
+        let refused =
+            |kind, message: String, hint: Option<String>| Problem { kind, message, causes: Vec::new(), hint };
+        match self {
+            Refusal::BodyTimedOut => (
+                StatusCode::REQUEST_TIMEOUT,
+                refused(ProblemKind::Invalid, "the request was not sent in time".to_owned(), None),
+            ),
+            Refusal::BodyBroken(reason) => (
+                StatusCode::BAD_REQUEST,
+                refused(ProblemKind::Invalid, format!("the request broke off: {reason}"), None),
+            ),
+            Refusal::BodyTooLarge(limit) => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                refused(ProblemKind::Invalid, format!("the request is larger than {limit} octets"), None),
+            ),
+            Refusal::Busy => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                refused(
+                    ProblemKind::Unavailable,
+                    "the service has too much to do at the moment".to_owned(),
+                    Some("try again in a moment".to_owned()),
+                ),
+            ),
+            Refusal::Malformed { reason, asker } => (
+                StatusCode::BAD_REQUEST,
+                refused(
+                    ProblemKind::Invalid,
+                    format!("the request can't be read: {reason}"),
+                    asker.filter(|asker| asker != VERSION).map(|asker| {
+                        format!("this service is version {VERSION}, the command {asker}: restart the service")
+                    }),
+                ),
+            ),
+            Refusal::Panicked => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                refused(
+                    ProblemKind::Internal,
+                    "the operation stopped at a defect of this program".to_owned(),
+                    Some("the service's log has the place; please report it".to_owned()),
+                ),
+            ),
+            Refusal::Unknown(path) => (
+                StatusCode::NOT_FOUND,
+                refused(
+                    ProblemKind::NotFound,
+                    format!("the service (version {VERSION}) knows no operation at {path}"),
+                    None,
+                ),
+            ),
+            Refusal::WrongMethod(method) => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                refused(ProblemKind::Invalid, format!("operations are POSTed, this is a {method}"), None),
+            ),
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let busy = matches!(self, Refusal::Busy);
+        let (status, problem) = self.problem();
+        let mut response = json(status, &problem);
+        if busy {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+/// Runs the operation that a request asks for.
+pub(crate) async fn answer<O: Operation>(
+    State(desk): State<Desk>,
+    Extension(peer): Extension<Peer>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let operation: O = parse(request, &desk.limits).await?;
+    let place = place(&desk.room)?;
+    let running = tokio::task::spawn_blocking(move || {
+        let answer = desk.pki.run(operation, &peer, clock::now());
+        drop(place);
+        answer
+    });
+    match running.await {
+        Ok(Ok(reply)) => Ok(json(StatusCode::OK, &reply)),
+        Ok(Err(error)) => Ok(failed(&super::problem::problem(&error))),
+        Err(_panicked) => Err(Refusal::Panicked),
+    }
+}
+
+/// There is no such operation.
+pub(crate) async fn unknown(uri: Uri) -> Refusal {
+    Refusal::Unknown(uri.path().escape_debug().to_string())
+}
+
+/// The path is right, the method is not.
+pub(crate) async fn wrong_method(method: Method) -> Refusal {
+    Refusal::WrongMethod(method)
+}
+
+/// A place among the operations that run.
+pub(crate) fn place(room: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Refusal> {
+    room.clone().try_acquire_owned().map_err(|_full| Refusal::Busy)
+}
+
+/// Reads a request's body within the limits, and what it says.
+pub(crate) async fn parse<T: serde::de::DeserializeOwned>(
+    request: Request,
+    limits: &Limits,
+) -> Result<T, Refusal> {
+    let asker = version(request.headers());
+    let body = read(request.into_body(), limits.body, limits.body_time).await?;
+    serde_json::from_slice(&body).map_err(|error| Refusal::Malformed { reason: error.to_string(), asker })
+}
+
+async fn read(body: Body, limit: usize, patience: Duration) -> Result<Bytes, Refusal> {
+    match tokio::time::timeout(patience, Limited::new(body, limit).collect()).await {
+        Err(_elapsed) => Err(Refusal::BodyTimedOut),
+        Ok(Ok(read)) => Ok(read.to_bytes()),
+        Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => {
+            Err(Refusal::BodyTooLarge(limit))
+        }
+        Ok(Err(error)) => Err(Refusal::BodyBroken(error.to_string())),
+    }
+}
+
+fn version(headers: &HeaderMap) -> Option<String> {
+    let version = headers.get(VERSION_HEADER)?.to_str().ok()?;
+    (version.len() <= 64).then(|| version.to_owned())
+}
+
+/// A problem as an answer.
+pub(crate) fn failed(problem: &Problem) -> Response {
+    json(super::problem::status(problem.kind), problem)
+}
+
+fn json<T: Serialize>(status: StatusCode, value: &T) -> Response {
+    match serde_json::to_vec(value) {
+        Ok(body) => {
+            let mut response = Response::new(Body::from(body));
+            *response.status_mut() = status;
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            with_version(response)
+        }
+        // No reply has a map with keys that are not text: serde_json can't fail on one.
+        Err(error) => {
+            tracing::error!(%error, "an answer could not be written as JSON");
+            super::problem::panicked()
+        }
+    }
+}
+
+/// Says our version.
+pub(crate) fn with_version(mut response: Response) -> Response {
+    response.headers_mut().insert(VERSION_HEADER, HeaderValue::from_static(VERSION));
+    response
+}

@@ -1,0 +1,232 @@
+//! What anyone may fetch by plain HTTP: CA certificates, lists, and the answers to ACME challenges.
+//!
+//! Files are served from memory, swapped as a whole when new ones are published: a request can name
+//! nothing but what lies on the shelf, and a thousand slow clients share one copy.
+//!
+//! Media types: PEM is `application/x-pem-file` (certificates and lists alike: `x-x509-ca-cert`
+//! would make browsers offer to trust it), DER is `application/pkix-cert` and `application/pkix-crl`
+//! (RFC 2585 §4).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use bytes::Bytes;
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH,
+    LAST_MODIFIED, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{Method, StatusCode};
+use time::OffsetDateTime;
+use time::format_description::BorrowedFormatItem;
+use time::macros::format_description;
+
+use super::Route;
+use crate::Pki;
+use crate::clock;
+
+/// The files at the top.
+pub(crate) const TOP: [&str; 6] = ["ca.crl", "ca.crt", "chain.crl", "chain.crt", "root.crl", "root.crt"];
+/// What a file in PEM is.
+pub(crate) const PEM: &str = "application/x-pem-file";
+/// What a certificate in DER is (RFC 2585 §4.1).
+pub(crate) const DER_CERTIFICATE: &str = "application/pkix-cert";
+/// What a list in DER is (RFC 2585 §4.2).
+pub(crate) const DER_LIST: &str = "application/pkix-crl";
+
+/// Where ACME authorities look (RFC 8555 §8.3).
+const CHALLENGES: &str = "/.well-known/acme-challenge/";
+/// The longest a cache may keep anything: a revocation must be seen soon.
+const MOST_AGE: i64 = 60;
+
+/// A file as it is served.
+#[derive(Clone, Debug)]
+pub(crate) struct Published {
+    body: Bytes,
+    media: &'static str,
+    etag: HeaderValue,
+    modified: Option<HeaderValue>,
+    next_update: Option<OffsetDateTime>,
+}
+
+impl Published {
+    /// A file; `next_update` is that of the list in it, if it is one.
+    pub(crate) fn new(
+        body: Vec<u8>,
+        media: &'static str,
+        modified: Option<OffsetDateTime>,
+        next_update: Option<OffsetDateTime>,
+    ) -> Published {
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &body);
+        let etag = format!("\"{}\"", hex::encode(digest.as_ref()));
+        Published {
+            body: Bytes::from(body),
+            media,
+            etag: HeaderValue::try_from(etag).unwrap_or(HeaderValue::from_static("\"\"")),
+            modified: modified.and_then(http_date),
+            next_update,
+        }
+    }
+
+    fn max_age(&self, now: OffsetDateTime) -> i64 {
+        let left = self.next_update.map_or(MOST_AGE, |next| (next - now).whole_seconds());
+        left.clamp(0, MOST_AGE)
+    }
+}
+
+/// An HTTP date (RFC 9110 §5.6.7).
+fn http_date(at: OffsetDateTime) -> Option<HeaderValue> {
+    const FORM: &[BorrowedFormatItem<'static>] = format_description!(
+        "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
+    );
+    HeaderValue::try_from(at.to_offset(time::UtcOffset::UTC).format(FORM).ok()?).ok()
+}
+
+/// Everything that is served now, by path.
+#[derive(Default)]
+pub(crate) struct Shelf {
+    files: ArcSwap<BTreeMap<String, Published>>,
+}
+
+impl Shelf {
+    /// Puts these in place of all that was there.
+    pub(crate) fn replace(&self, files: BTreeMap<String, Published>) {
+        self.files.store(Arc::new(files));
+    }
+
+    fn find(&self, path: &str) -> Option<Published> {
+        self.files.load().get(path).cloned()
+    }
+}
+
+/// The public listener's part of the route table.
+pub(crate) fn routes() -> Vec<Route> {
+    let route = |path: String| Route { listener: "public", methods: "GET, HEAD", path, action: None };
+    let mut routes: Vec<Route> = TOP.iter().map(|name| route(format!("/{name}"))).collect();
+    routes.push(route("/ca/{keyid}.crt".to_owned()));
+    routes.push(route("/crl/{keyid}/0.crl".to_owned()));
+    routes.push(route(format!("{CHALLENGES}{{token}}")));
+    routes
+}
+
+/// What the public listener answers.
+pub(crate) fn router(pki: Pki) -> Router {
+    Router::new().fallback(answer).with_state(pki)
+}
+
+async fn answer(State(pki): State<Pki>, request: Request) -> Response {
+    let path = request.uri().path();
+    let found = match path.strip_prefix(CHALLENGES) {
+        Some(token) => pki.challenges().answer(token).map(|answer| {
+            // Not cached: it is gone in a moment.
+            let response = plain(StatusCode::OK, answer);
+            (response, None)
+        }),
+        None => pki.shelf().find(path).map(|file| (Response::new(Body::empty()), Some(file))),
+    };
+    let Some((response, file)) = found else {
+        return plain(StatusCode::NOT_FOUND, "there is nothing here\n".to_owned());
+    };
+    match *request.method() {
+        Method::GET | Method::HEAD => {}
+        _ => {
+            let mut refused = plain(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n".to_owned());
+            refused.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            return refused;
+        }
+    }
+    match file {
+        Some(file) => file_response(&file, request.method(), request.headers(), clock::now()),
+        None => response,
+    }
+}
+
+fn file_response(file: &Published, method: &Method, asked: &HeaderMap, now: OffsetDateTime) -> Response {
+    let known = asked.get_all(IF_NONE_MATCH).iter().any(|value| matches_etag(value, &file.etag));
+    let body = match *method {
+        Method::HEAD => Body::empty(),
+        _ if known => Body::empty(),
+        _ => Body::from(file.body.clone()),
+    };
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(ETAG, file.etag.clone());
+    if let Ok(cache) = HeaderValue::try_from(format!("public, max-age={}", file.max_age(now))) {
+        headers.insert(CACHE_CONTROL, cache);
+    }
+    if let Some(modified) = &file.modified {
+        headers.insert(LAST_MODIFIED, modified.clone());
+    }
+    if known {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        return response;
+    }
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(file.media));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(file.body.len()));
+    response
+}
+
+/// Whether an `If-None-Match` names our tag; the comparison is the weak one (RFC 9110 §13.1.2).
+fn matches_etag(value: &HeaderValue, etag: &HeaderValue) -> bool {
+    let (Ok(value), Ok(etag)) = (value.to_str(), etag.to_str()) else { return false };
+    value.split(',').map(str::trim).any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+}
+
+fn plain(status: StatusCode, text: String) -> Response {
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> OffsetDateTime {
+        OffsetDateTime::from_unix_timestamp(seconds).unwrap()
+    }
+
+    fn ask(headers: &[(&str, &str)], file: &Published, now: i64) -> Response {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(http::HeaderName::try_from(*name).unwrap(), HeaderValue::try_from(*value).unwrap());
+        }
+        file_response(file, &Method::GET, &map, at(now))
+    }
+
+    #[test]
+    fn the_tag_decides_whether_a_file_is_sent() {
+        let file = Published::new(b"list".to_vec(), PEM, Some(at(784_111_777)), None);
+        let first = ask(&[], &file, 0);
+        assert_eq!(first.status(), StatusCode::OK);
+        assert_eq!(first.headers()[LAST_MODIFIED], "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(first.headers()[CONTENT_TYPE], PEM);
+        let tag = first.headers()[ETAG].to_str().unwrap().to_owned();
+        for known in [tag.clone(), format!("\"other\", {tag}"), format!("W/{tag}"), "*".to_owned()] {
+            let second = ask(&[("if-none-match", &known)], &file, 0);
+            assert_eq!(second.status(), StatusCode::NOT_MODIFIED, "{known}");
+            assert_eq!(second.headers()[ETAG].to_str().unwrap(), tag);
+            assert!(!second.headers().contains_key(CONTENT_LENGTH));
+        }
+        let other = Published::new(b"newer".to_vec(), PEM, None, None);
+        assert_eq!(ask(&[("if-none-match", &tag)], &other, 0).status(), StatusCode::OK);
+    }
+
+    #[test]
+    fn a_cache_keeps_a_list_a_minute_and_never_past_its_end() {
+        let file = Published::new(Vec::new(), DER_LIST, None, Some(at(1_000)));
+        let cache = |now| ask(&[], &file, now).headers()[CACHE_CONTROL].to_str().unwrap().to_owned();
+        assert_eq!(cache(0), "public, max-age=60");
+        assert_eq!(cache(980), "public, max-age=20");
+        assert_eq!(cache(2_000), "public, max-age=0");
+    }
+}

@@ -1,0 +1,50 @@
+//! How much of our time and memory a peer may take. Over any of these it is told so, or let go.
+
+use std::time::Duration;
+
+use crate::ops::issue::IssueMany;
+
+/// The limits of a listener and of what comes in through it.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Octets of a request's body.
+    pub body: usize,
+    /// Octets of a request's line and headers.
+    pub head: usize,
+    /// How long a peer may take to send a request's head; it bounds idle connections as well.
+    pub head_time: Duration,
+    /// How long a peer may take to send a request's body.
+    pub body_time: Duration,
+    /// How long a peer may go without taking any of our answer.
+    pub write_time: Duration,
+    /// How long a public connection lives at most.
+    pub lifetime: Duration,
+    /// Connections on the socket at once; further ones wait in the kernel's queue.
+    pub local_connections: usize,
+    /// Connections on the public listener at once.
+    pub public_connections: usize,
+    /// Operations that run at once; over it the answer is 503 with Retry-After.
+    pub operations: usize,
+    /// How long requests under way may take to finish once the service stops.
+    pub drain: Duration,
+}
+
+/// Octets of one certificate request with everything around it.
+pub const ONE_REQUEST: usize = 64 * 1024;
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            body: ONE_REQUEST * IssueMany::LIMIT,
+            head: 16 * 1024,
+            head_time: Duration::from_secs(10),
+            body_time: Duration::from_secs(60),
+            write_time: Duration::from_secs(30),
+            lifetime: Duration::from_secs(15 * 60),
+            local_connections: 1024,
+            public_connections: 2048,
+            operations: 256,
+            drain: Duration::from_secs(10),
+        }
+    }
+}

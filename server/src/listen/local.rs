@@ -1,0 +1,176 @@
+//! The Unix socket: for users of this machine, whom the kernel names.
+//!
+//! The socket is made in a directory that only we may enter, given its mode there, and then renamed
+//! into its place: at no moment can anybody else reach it. That rename also replaces a stale socket;
+//! a socket that is answered is never replaced.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixStream as StdStream;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
+use tokio::net::{UnixListener, UnixStream};
+use trust::Peer;
+
+use super::Error;
+use super::connection::Accept;
+
+/// A bound socket; it is taken away when this is dropped.
+pub(crate) struct LocalSocket {
+    listener: UnixListener,
+    path: PathBuf,
+    inode: u64,
+}
+
+impl LocalSocket {
+    /// Binds `path`. The caller holds the store's lock: no other service of this directory lives.
+    pub(crate) fn bind(path: &Path) -> Result<LocalSocket, Error> {
+        let failed = |source| Error::Socket { path: path.to_owned(), source };
+        make_way(path)?;
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let nursery = Nursery::make(parent).map_err(failed)?;
+        let made = nursery.path.join("s");
+        let reach = reach(&made).map_err(failed)?;
+        let listener = UnixListener::bind(&reach.path).map_err(failed)?;
+        fs::set_permissions(&made, fs::Permissions::from_mode(0o600)).map_err(failed)?;
+        let inode = fs::symlink_metadata(&made).map_err(failed)?.ino();
+        fs::rename(&made, path).map_err(failed)?;
+        Ok(LocalSocket { listener, path: path.to_owned(), inode })
+    }
+}
+
+impl Drop for LocalSocket {
+    fn drop(&mut self) {
+        // Only our own: a successor may have put its socket there.
+        if fs::symlink_metadata(&self.path).is_ok_and(|found| found.ino() == self.inode) {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+impl Accept for LocalSocket {
+    type Stream = UnixStream;
+    type Who = Peer;
+
+    async fn accept(&self) -> io::Result<(UnixStream, Peer)> {
+        let (stream, _) = self.listener.accept().await?;
+        let uid = stream.peer_cred()?.uid();
+        Ok((stream, crate::peer::local(uid)))
+    }
+}
+
+/// Makes sure that a socket may take the place `path`.
+fn make_way(path: &Path) -> Result<(), Error> {
+    let failed = |source| Error::Socket { path: path.to_owned(), source };
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(failed(source)),
+        Ok(found) if !found.file_type().is_socket() => Err(Error::NotASocket { path: path.to_owned() }),
+        Ok(_) => match StdStream::connect(&reach(path).map_err(failed)?.path) {
+            Ok(_) => Err(Error::SocketBusy { path: path.to_owned() }),
+            // Nobody listens: its process is dead.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
+            Err(source) => Err(failed(source)),
+        },
+    }
+}
+
+/// A directory for the birth of a socket; it is removed when this is dropped.
+struct Nursery {
+    path: PathBuf,
+}
+
+impl Nursery {
+    fn make(parent: &Path) -> io::Result<Nursery> {
+        for attempt in 0..100 {
+            let path = parent.join(format!(".socket-{}-{attempt}", std::process::id()));
+            match fs::DirBuilder::new().mode(0o700).create(&path) {
+                Ok(()) => return Ok(Nursery { path }),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                Err(error) => return Err(error),
+            }
+        }
+        Err(io::Error::new(io::ErrorKind::AlreadyExists, "too many leftovers beside the socket"))
+    }
+}
+
+impl Drop for Nursery {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(self.path.join("s"));
+        let _ = fs::remove_dir(&self.path);
+    }
+}
+
+/// A way to a socket that fits into a socket address.
+#[derive(Debug)]
+pub struct Reach {
+    /// The path to connect to or to bind, while this lives.
+    pub path: PathBuf,
+    /// Keeps the directory open that `path` leads through.
+    _directory: Option<OwnedFd>,
+}
+
+/// The most octets a socket's path may have: `sun_path` less its final zero (unix(7)).
+const LONGEST: usize = 107;
+
+/// The way to the socket at `path`: the path itself if it fits, else through its open directory.
+pub fn reach(path: &Path) -> io::Result<Reach> {
+    if path.as_os_str().len() <= LONGEST {
+        return Ok(Reach { path: path.to_owned(), _directory: None });
+    }
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the path names no socket"));
+    };
+    let directory =
+        rustix::fs::open(parent, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let short = PathBuf::from(format!("/proc/self/fd/{}", directory.as_raw_fd())).join(name);
+    if short.as_os_str().len() > LONGEST {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the socket's name is too long"));
+    }
+    Ok(Reach { path: short, _directory: Some(directory) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_socket_is_for_its_owner_alone_and_goes_away() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pki.socket");
+        let socket = LocalSocket::bind(&path).unwrap();
+        assert_eq!(fs::symlink_metadata(&path).unwrap().mode() & 0o7777, 0o600);
+        assert!(matches!(LocalSocket::bind(&path), Err(Error::SocketBusy { .. })));
+        drop(socket);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_stale_socket_is_replaced_and_a_file_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pki.socket");
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        assert!(path.exists());
+        drop(LocalSocket::bind(&path).unwrap());
+        fs::write(&path, "precious").unwrap();
+        assert!(matches!(LocalSocket::bind(&path), Err(Error::NotASocket { .. })));
+        assert_eq!(fs::read(&path).unwrap(), b"precious");
+    }
+
+    #[tokio::test]
+    async fn a_long_path_is_reached() {
+        let dir = tempfile::tempdir().unwrap();
+        let deep = dir.path().join("d".repeat(120));
+        fs::create_dir(&deep).unwrap();
+        let path = deep.join("pki.socket");
+        let socket = LocalSocket::bind(&path).unwrap();
+        let far = reach(&path).unwrap();
+        let (accepted, connected) = tokio::join!(socket.accept(), UnixStream::connect(&far.path));
+        connected.unwrap();
+        let uid = rustix::process::getuid().as_raw();
+        assert!(matches!(accepted.unwrap().1, Peer::Local { uid: found, .. } if found == uid));
+    }
+}

@@ -1,0 +1,18 @@
+//! The doors of the service: the Unix socket for this machine's users, and the public listener.
+//!
+//! Each has its own accept loop, because a peer has to be asked who it is before its first request
+//! is read, and because one slow peer must never hold up the others.
+
+mod connection;
+mod deadline;
+mod error;
+mod holder;
+mod local;
+mod public;
+
+pub use connection::Stop;
+pub(crate) use connection::{Accept, Terms, serve};
+pub use error::Error;
+pub(crate) use local::LocalSocket;
+pub use local::{Reach, reach};
+pub(crate) use public::PublicListener;

@@ -1,0 +1,50 @@
+//! The public listener: plain HTTP, for what anyone may fetch.
+
+use std::io;
+use std::net::SocketAddr;
+
+use tokio::net::{TcpListener, TcpStream};
+
+use super::connection::Accept;
+use super::{Error, holder};
+
+/// A bound public address.
+pub(crate) struct PublicListener {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+/// Where a public request comes from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Remote(
+    #[expect(dead_code, reason = "for the log of refused requests")] pub(crate) SocketAddr,
+);
+
+impl PublicListener {
+    /// Binds `address`. A busy one is refused with the name of whoever holds it.
+    pub(crate) async fn bind(address: SocketAddr) -> Result<PublicListener, Error> {
+        match TcpListener::bind(address).await {
+            Ok(listener) => Ok(PublicListener { listener, address }),
+            Err(source) if source.kind() == io::ErrorKind::AddrInUse => {
+                Err(Error::Busy { address, holder: holder::holder(address) })
+            }
+            Err(source) => Err(Error::Bind { address, source }),
+        }
+    }
+
+    /// What it is bound to.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.listener.local_addr().unwrap_or(self.address)
+    }
+}
+
+impl Accept for PublicListener {
+    type Stream = TcpStream;
+    type Who = Remote;
+
+    async fn accept(&self) -> io::Result<(TcpStream, Remote)> {
+        let (stream, remote) = self.listener.accept().await?;
+        stream.set_nodelay(true)?;
+        Ok((stream, Remote(remote)))
+    }
+}

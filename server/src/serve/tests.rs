@@ -1,0 +1,195 @@
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::*;
+
+struct Running {
+    pki: Pki,
+    stop: tokio::sync::oneshot::Sender<()>,
+    thread: std::thread::JoinHandle<Result<(), Error>>,
+    serving: Serving,
+}
+
+fn start(dir: &Path, limits: Limits) -> Running {
+    let pki = Pki::in_memory(dir, rustix::process::getuid().as_raw());
+    start_with(pki, limits)
+}
+
+fn start_with(pki: Pki, limits: Limits) -> Running {
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let (ready, serving) = std::sync::mpsc::channel();
+    let served = pki.clone();
+    let thread = std::thread::spawn(move || {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let options = ServeOptions { limits, ..ServeOptions::default() };
+        let shutdown = async {
+            let _ = stopped.await;
+        };
+        runtime.block_on(serve(served, options, shutdown, |serving| ready.send(serving.clone()).unwrap()))
+    });
+    let serving = serving.recv_timeout(Duration::from_secs(10)).unwrap();
+    Running { pki, stop, thread, serving }
+}
+
+impl Running {
+    fn stop(self) {
+        self.stop.send(()).unwrap();
+        self.thread.join().unwrap().unwrap();
+    }
+
+    fn post(&self, path: &str, body: &str) -> (u16, Value) {
+        let mut socket = UnixStream::connect(&self.serving.sockets[0]).unwrap();
+        write!(
+            socket,
+            "POST {path} HTTP/1.1\r\nhost: pki\r\nconnection: close\r\npki-version: 0\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap();
+        assert!(
+            answer.to_lowercase().contains(&format!("pki-version: {}", crate::http::VERSION)),
+            "{answer}"
+        );
+        parse(&answer)
+    }
+}
+
+fn parse(answer: &str) -> (u16, Value) {
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head[9..12].parse().unwrap(), serde_json::from_str(body).unwrap_or(Value::Null))
+}
+
+fn fetch(address: SocketAddr, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    String::from_utf8(answer).unwrap()
+}
+
+fn get(address: SocketAddr, path: &str) -> String {
+    fetch(address, &format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"))
+}
+
+fn free_port() -> SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+fn eventually(mut done: impl FnMut() -> bool) {
+    for _ in 0..500 {
+        if done() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("it never came true");
+}
+
+#[test]
+fn an_operation_goes_through_the_socket_and_comes_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = start(dir.path(), Limits::default());
+    let set = json!({"key": "profile.client.days", "value": "30"}).to_string();
+    let (status, reply) = running.post("/1.0/pki/config-set", &set);
+    assert_eq!((status, &reply["value"]), (200, &json!("30")));
+    let who = running.pki.store().follow(Sequence::ZERO, 1).unwrap()[0].who.clone();
+    assert_eq!(who, crate::peer::own().to_string(), "the kernel says who asked");
+    running.stop();
+    assert!(!dir.path().join("pki.socket").exists());
+}
+
+#[test]
+fn failures_are_problems_with_their_status() {
+    let dir = tempfile::tempdir().unwrap();
+    let limits = Limits { body: 1000, ..Limits::default() };
+    let running = start(dir.path(), limits);
+    let (status, problem) = running.post("/1.0/pki/config-set", r#"{"key":"core.publicurl","value":null}"#);
+    assert_eq!((status, &problem["kind"]), (404, &json!("not-found")));
+    assert_eq!(problem["hint"], json!("did you mean core.public_url?"));
+    let (status, problem) = running.post("/1.0/pki/config-set", "{");
+    assert_eq!((status, &problem["kind"]), (400, &json!("invalid")));
+    assert!(problem["hint"].as_str().unwrap().contains("restart"), "versions differ: {problem}");
+    assert_eq!(running.post("/1.0/pki/nonsense", "{}").0, 404);
+    assert_eq!(running.post("/1.0/pki/config-set", &" ".repeat(1001)).0, 413);
+    running.stop();
+}
+
+#[test]
+fn over_the_bound_the_answer_is_try_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = start(dir.path(), Limits { operations: 0, ..Limits::default() });
+    assert_eq!(running.post("/1.0/pki/config-list", "{}").0, 503);
+    running.stop();
+}
+
+#[test]
+fn the_public_listener_moves_with_its_setting() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = start(dir.path(), Limits::default());
+    assert_eq!(running.serving.public, None);
+    running.pki.challenges().post("tok", "tok.thumb");
+    let (one, two) = (free_port(), free_port());
+    for address in [one, two] {
+        let set = json!({"key": "core.public_address", "value": address.to_string()}).to_string();
+        assert_eq!(running.post("/1.0/pki/config-set", &set).0, 200);
+        eventually(|| running.pki.public_state() == PublicState::Listening(address));
+        assert!(get(address, "/.well-known/acme-challenge/tok").ends_with("\r\n\r\ntok.thumb"));
+    }
+    eventually(|| TcpStream::connect(one).is_err());
+    for path in ["/", "/ca.key", "/../keys/root.key", "/.well-known/acme-challenge/", "/crl/../0.crl"] {
+        assert!(get(two, path).starts_with("HTTP/1.1 404 "), "{path}");
+    }
+    let post = "POST /.well-known/acme-challenge/tok HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+    assert!(fetch(two, post).starts_with("HTTP/1.1 405 "));
+    let head =
+        fetch(two, "HEAD /.well-known/acme-challenge/tok HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+    assert!(head.starts_with("HTTP/1.1 200 ") && head.ends_with("\r\n\r\n"), "{head}");
+    running.stop();
+    assert!(TcpStream::connect(two).is_err());
+}
+
+#[test]
+fn a_busy_port_is_an_error_that_names_its_holder() {
+    let dir = tempfile::tempdir().unwrap();
+    let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let pki = Pki::in_memory(dir.path(), rustix::process::getuid().as_raw());
+    let address = held.local_addr().unwrap().to_string();
+    crate::settings::set(pki.store(), crate::settings::Setting::CorePublicAddress, Some(&address), "test", 0)
+        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let failed = runtime
+        .block_on(serve(pki, ServeOptions::default(), std::future::pending(), |_| ()))
+        .unwrap_err()
+        .to_string();
+    assert!(failed.contains(&format!("(pid {}) listens there", std::process::id())), "{failed}");
+}
+
+#[test]
+fn a_peer_that_stalls_is_let_go() {
+    let dir = tempfile::tempdir().unwrap();
+    let limits = Limits {
+        head_time: Duration::from_millis(100),
+        body_time: Duration::from_millis(100),
+        ..Limits::default()
+    };
+    let running = start(dir.path(), limits);
+    for begun in [
+        "",
+        "POST /1.0/pki/config-list HTTP/1.1\r\n",
+        "POST /1.0/pki/config-list HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\n{",
+    ] {
+        let mut socket = UnixStream::connect(&running.serving.sockets[0]).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        socket.write_all(begun.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        socket.read_to_end(&mut answer).unwrap();
+        assert!(!answer.starts_with(b"HTTP/1.1 200"), "{begun:?}");
+    }
+    running.stop();
+}
