@@ -1,5 +1,6 @@
 //! Listens, authenticates, runs operations and periodic jobs.
 
+pub mod archive;
 pub mod challenge;
 pub mod clock;
 pub mod http;

@@ -1,0 +1,177 @@
+//! Reading an archive back, into a place where nothing is.
+
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read};
+use std::iter;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Component, Path, PathBuf};
+
+use age::secrecy::SecretString;
+use tar::{Archive, EntryType};
+
+use super::{Error, MANIFEST};
+
+/// The most work a passphrase may ask for: 4 GiB of memory would be 2^22.
+const MOST_WORK: u8 = 20;
+/// The largest manifest.
+const MANIFEST_LIMIT: u64 = 64 * 1024;
+
+/// Unpacks `input` into `directory`, which must be absent or empty, and returns the manifest.
+///
+/// Everything is first made beside it and then put in place in one step; `finish` is given that
+/// place beside to complete it. On any error nothing is left.
+pub(crate) fn unpack<E: From<Error>>(
+    input: impl Read,
+    passphrase: &SecretString,
+    directory: &Path,
+    finish: impl FnOnce(&Path, &[u8]) -> Result<(), E>,
+) -> Result<Vec<u8>, E> {
+    check_free(directory)?;
+    let decryptor = age::Decryptor::new(input).map_err(|error| Error::Decrypt(error.into()))?;
+    let mut identity = age::scrypt::Identity::new(passphrase.clone());
+    identity.set_max_work_factor(MOST_WORK);
+    let mut plain = decryptor
+        .decrypt(iter::once(&identity as &dyn age::Identity))
+        .map_err(|error| Error::Decrypt(error.into()))?;
+    let beside = Beside::make(directory)?;
+    let manifest = members(&mut plain, &beside.path)?;
+    // tar stops at its own end; the seal's last chunk says whether that was all.
+    io::copy(&mut plain, &mut io::sink()).map_err(|source| Error::Decrypt(source.into()))?;
+    finish(&beside.path, &manifest)?;
+    sync(&beside.path)?;
+    beside.into_place(directory)?;
+    Ok(manifest)
+}
+
+fn check_free(directory: &Path) -> Result<(), Error> {
+    let occupied = || Error::Occupied { path: directory.to_owned() };
+    match fs::read_dir(directory) {
+        Ok(mut entries) => {
+            if entries.next().is_some() {
+                Err(occupied())
+            } else {
+                Ok(())
+            }
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => Err(occupied()),
+        Err(source) => Err(Error::Member { path: directory.to_owned(), act: "read", source }),
+    }
+}
+
+/// Makes every member below `root`.
+fn members(plain: &mut impl Read, root: &Path) -> Result<Vec<u8>, Error> {
+    let unreadable = |source| Error::Io { act: "read", source };
+    let mut manifest = None;
+    let mut archive = Archive::new(plain);
+    for entry in archive.entries().map_err(unreadable)? {
+        let mut entry = entry.map_err(unreadable)?;
+        let path = entry.path().map_err(unreadable)?.into_owned();
+        let foreign = |reason| Error::Foreign { path: path.clone(), reason };
+        if manifest.is_none() {
+            if path != Path::new(MANIFEST) {
+                return Err(Error::Manifest { reason: "it does not begin with a manifest".to_owned() });
+            }
+            let mut bytes = Vec::new();
+            entry.take(MANIFEST_LIMIT).read_to_end(&mut bytes).map_err(unreadable)?;
+            manifest = Some(bytes);
+            continue;
+        }
+        let inside = plain_path(&path).ok_or_else(|| foreign("leads out of the directory"))?;
+        let target = root.join(inside);
+        let failed = |source| Error::Member { path: target.clone(), act: "written", source };
+        // Only the owner may read what a group bit does not open.
+        let public = entry.header().mode().map_err(unreadable)? & 0o040 != 0;
+        match entry.header().entry_type() {
+            EntryType::Directory => {
+                DirBuilder::new().mode(if public { 0o755 } else { 0o700 }).create(&target).map_err(failed)?;
+                fs::set_permissions(&target, fs::Permissions::from_mode(if public { 0o755 } else { 0o700 }))
+                    .map_err(failed)?;
+            }
+            EntryType::Regular => {
+                let mut file = OpenOptions::new()
+                    .write(true)
+                    .create_new(true)
+                    .mode(0o600)
+                    .open(&target)
+                    .map_err(failed)?;
+                io::copy(&mut entry, &mut file).map_err(failed)?;
+                if public {
+                    file.set_permissions(fs::Permissions::from_mode(0o644)).map_err(failed)?;
+                }
+                file.sync_all().map_err(failed)?;
+            }
+            _ => return Err(foreign("is neither a file nor a directory")),
+        }
+    }
+    manifest.ok_or_else(|| Error::Manifest { reason: "it is empty".to_owned() })
+}
+
+/// The path, if it goes down and nowhere else.
+fn plain_path(path: &Path) -> Option<PathBuf> {
+    let parts: Option<Vec<_>> = path
+        .components()
+        .map(|part| match part {
+            Component::Normal(part) => Some(part),
+            Component::CurDir | Component::ParentDir | Component::Prefix(_) | Component::RootDir => None,
+        })
+        .collect();
+    parts.filter(|parts| !parts.is_empty()).map(|parts| parts.iter().collect())
+}
+
+/// Makes every directory below `root` durable; the files are already.
+fn sync(root: &Path) -> Result<(), Error> {
+    let failed = |source| Error::Member { path: root.to_owned(), act: "written", source };
+    for entry in fs::read_dir(root).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        if entry.file_type().map_err(failed)?.is_dir() {
+            sync(&entry.path())?;
+        }
+    }
+    File::open(root).and_then(|directory| directory.sync_all()).map_err(failed)
+}
+
+/// A new directory beside the wanted one; removed unless it gets into place.
+struct Beside {
+    path: PathBuf,
+    parent: PathBuf,
+}
+
+impl Beside {
+    fn make(directory: &Path) -> Result<Beside, Error> {
+        let place = std::path::absolute(directory).map_err(|source| Error::Member {
+            path: directory.to_owned(),
+            act: "read",
+            source,
+        })?;
+        let (Some(parent), Some(name)) = (place.parent(), place.file_name()) else {
+            return Err(Error::Occupied { path: directory.to_owned() });
+        };
+        let mut hidden = OsString::from(".");
+        hidden.push(name);
+        hidden.push(format!(".restore-{}", std::process::id()));
+        let path = parent.join(hidden);
+        DirBuilder::new().mode(0o700).create(&path).map_err(|source| Error::Member {
+            path: path.clone(),
+            act: "written",
+            source,
+        })?;
+        Ok(Beside { path, parent: parent.to_owned() })
+    }
+
+    fn into_place(self, directory: &Path) -> Result<(), Error> {
+        let failed = |source| Error::Member { path: directory.to_owned(), act: "put in place", source };
+        fs::set_permissions(&self.path, fs::Permissions::from_mode(0o755)).map_err(failed)?;
+        // rename(2) takes the place of an empty directory and of nothing else.
+        fs::rename(&self.path, directory).map_err(failed)?;
+        File::open(&self.parent).and_then(|parent| parent.sync_all()).map_err(failed)
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        // Once it is in place there is nothing of this name any more.
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}

@@ -1,0 +1,117 @@
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use age::secrecy::SecretString;
+use store::file::Visibility;
+use time::OffsetDateTime;
+
+use super::*;
+
+fn secret(text: &str) -> SecretString {
+    SecretString::from(text.to_owned())
+}
+
+fn member(path: &str, visibility: Visibility, source: Source) -> Result<Member, Error> {
+    Ok(Member { path: PathBuf::from(path), visibility, source })
+}
+
+fn packed(members: Vec<Result<Member, Error>>) -> Vec<u8> {
+    let mut out = Vec::new();
+    let first = member(MANIFEST, Visibility::Public, Source::Bytes(b"{}".to_vec()));
+    let members = std::iter::once(first).chain(members);
+    pack(&mut out, &secret("right"), Work(2), members, OffsetDateTime::UNIX_EPOCH).unwrap();
+    out
+}
+
+fn restore(sealed: &[u8], passphrase: &str, into: &Path) -> Result<Vec<u8>, Error> {
+    unpack(sealed, &secret(passphrase), into, |_, _| Ok(()))
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::symlink_metadata(path).unwrap().mode() & 0o7777
+}
+
+#[test]
+fn what_goes_in_comes_out_with_its_modes() {
+    let dir = tempfile::tempdir().unwrap();
+    let long = dir.path().join("long");
+    fs::write(&long, "journal, and what came after the snapshot").unwrap();
+    let sealed = packed(vec![
+        member("keys", Visibility::Secret, Source::Directory),
+        member("keys/root.key", Visibility::Secret, Source::Bytes(b"key".to_vec())),
+        member("ca.crt", Visibility::Public, Source::Bytes(b"certificate".to_vec())),
+        member("journal", Visibility::Secret, Source::File { path: long, length: Some(7) }),
+    ]);
+    assert!(!sealed.windows(11).any(|window| window == b"certificate"), "it is encrypted");
+    let into = dir.path().join("new");
+    fs::create_dir(&into).unwrap();
+    assert_eq!(restore(&sealed, "right", &into).unwrap(), b"{}");
+    assert_eq!(fs::read(into.join("keys/root.key")).unwrap(), b"key");
+    assert_eq!(fs::read(into.join("journal")).unwrap(), b"journal");
+    assert_eq!(mode(&into), 0o755);
+    assert_eq!(mode(&into.join("keys")), 0o700);
+    assert_eq!(mode(&into.join("keys/root.key")), 0o600);
+    assert_eq!(mode(&into.join("ca.crt")), 0o644);
+    assert!(matches!(restore(&sealed, "right", &into), Err(Error::Occupied { .. })));
+}
+
+#[test]
+fn a_wrong_passphrase_or_a_changed_archive_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let into = dir.path().join("new");
+    let sealed = packed(vec![member("ca.crt", Visibility::Public, Source::Bytes(vec![7; 200_000]))]);
+    assert!(matches!(restore(&sealed, "wrong", &into), Err(Error::Decrypt(_))));
+    let mut changed = sealed.clone();
+    let middle = changed.len() / 2;
+    changed[middle] ^= 1;
+    assert!(restore(&changed, "right", &into).is_err());
+    for cut in [0, 10, sealed.len() / 2, sealed.len() - 1] {
+        assert!(restore(&sealed[..cut], "right", &into).is_err(), "cut at {cut}");
+    }
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn nothing_is_made_outside_and_no_links() {
+    let dir = tempfile::tempdir().unwrap();
+    let into = dir.path().join("new");
+    let hostile = |build: fn(&mut tar::Builder<&mut dyn std::io::Write>)| {
+        let mut out = Vec::new();
+        let mut recipient = age::scrypt::Recipient::new(secret("right"));
+        recipient.set_work_factor(2);
+        let encryptor =
+            age::Encryptor::with_recipients(std::iter::once(&recipient as &dyn age::Recipient)).unwrap();
+        let mut sealed = encryptor.wrap_output(&mut out).unwrap();
+        {
+            let sink: &mut dyn std::io::Write = &mut sealed;
+            let mut tar = tar::Builder::new(sink);
+            raw(&mut tar, MANIFEST, tar::EntryType::Regular);
+            build(&mut tar);
+            tar.finish().unwrap();
+        }
+        sealed.finish().unwrap();
+        out
+    };
+    fn raw(tar: &mut tar::Builder<&mut dyn std::io::Write>, path: &str, kind: tar::EntryType) {
+        let mut header = tar::Header::new_gnu();
+        header.as_mut_bytes()[..path.len()].copy_from_slice(path.as_bytes());
+        header.set_entry_type(kind);
+        header.set_mode(0o644);
+        header.set_size(0);
+        header.set_link_name("/etc/passwd").unwrap();
+        header.set_cksum();
+        tar.append(&header, std::io::empty()).unwrap();
+    }
+    for archive in [
+        hostile(|tar| raw(tar, "../escaped", tar::EntryType::Regular)),
+        hostile(|tar| raw(tar, "/tmp/escaped", tar::EntryType::Regular)),
+        hostile(|tar| raw(tar, "a/../../escaped", tar::EntryType::Regular)),
+        hostile(|tar| raw(tar, "link", tar::EntryType::Symlink)),
+        hostile(|tar| raw(tar, "link", tar::EntryType::Link)),
+        hostile(|tar| raw(tar, "pipe", tar::EntryType::Fifo)),
+    ] {
+        assert!(matches!(restore(&archive, "right", &into), Err(Error::Foreign { .. })));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+}
