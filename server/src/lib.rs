@@ -1,9 +1,10 @@
 //! Listens, authenticates, runs operations and periodic jobs.
 
-pub mod archive;
+mod archive;
 pub mod challenge;
 pub mod clock;
 pub mod http;
+pub mod jobs;
 pub mod layout;
 pub mod limits;
 pub mod listen;

@@ -13,6 +13,7 @@ use trust::Peer;
 
 use crate::challenge::ChallengeBoard;
 use crate::http::public::Shelf;
+use crate::jobs::Failures;
 use crate::layout::Layout;
 use crate::ops::{Error, Operation};
 use crate::serve::PublicState;
@@ -29,6 +30,7 @@ struct Shared {
     owner: u32,
     store: Store,
     challenges: ChallengeBoard,
+    failures: Failures,
     shelf: Shelf,
     public: ArcSwap<PublicState>,
 }
@@ -75,6 +77,11 @@ impl Pki {
         &self.shared.challenges
     }
 
+    /// The periodic work that fails at the moment.
+    pub fn job_failures(&self) -> &Failures {
+        &self.shared.failures
+    }
+
     /// What has become of the public listener; off unless a service runs in this process.
     pub fn public_state(&self) -> PublicState {
         (**self.shared.public.load()).clone()
@@ -104,6 +111,7 @@ impl Pki {
                 owner,
                 store: Store::in_memory(),
                 challenges: ChallengeBoard::default(),
+                failures: Failures::default(),
                 shelf: Shelf::default(),
                 public: ArcSwap::from_pointee(PublicState::Off),
             }),

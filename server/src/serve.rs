@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use crate::http::{Desk, socket_router};
 use crate::limits::Limits;
 use crate::listen::{self, LocalSocket, PublicListener, Stop, Terms};
-use crate::{Pki, ops};
+use crate::{Pki, jobs, ops};
 
 /// How to serve.
 #[derive(Clone, Debug, Default)]
@@ -114,6 +114,7 @@ pub async fn serve(
     }
     let (sender, receiver) = watch::channel(wanted);
     tasks.spawn(door::keep(pki.clone(), public, receiver, limits.clone(), stop.clone()));
+    tasks.spawn(jobs::run(pki.clone(), &jobs::TABLE, stop.clone()));
     let (follower, told) = (pki.clone(), stop.clone());
     tasks.spawn_blocking(move || follow(&follower, seen, &told, &sender));
 

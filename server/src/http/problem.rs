@@ -39,6 +39,7 @@ fn kind(error: &Error) -> ProblemKind {
     match error {
         Error::Absent { .. } => ProblemKind::Unavailable,
         Error::Denied(_) => ProblemKind::Denied,
+        Error::File(_) => ProblemKind::Internal,
         Error::Setting(settings::Error::Invalid { .. }) => ProblemKind::Invalid,
         Error::Setting(settings::Error::Unknown { .. }) => ProblemKind::NotFound,
         Error::Setting(settings::Error::Store(source)) | Error::Store(source) => store_kind(source),
@@ -62,7 +63,7 @@ fn hint(error: &Error) -> Option<String> {
             Some("`pki config list` shows every setting".to_owned())
         }
         Error::Setting(settings::Error::Invalid { setting, .. }) => Some(setting.help().to_owned()),
-        Error::Setting(settings::Error::Store(_)) | Error::Store(_) => {
+        Error::File(_) | Error::Setting(settings::Error::Store(_)) | Error::Store(_) => {
             Some("`pki doctor` says more".to_owned())
         }
         Error::Absent { .. } | Error::Denied(_) => None,

@@ -2,9 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
-use trust::Action;
+use trust::{Action, Permit};
 
-use super::Operation;
+use store::Sequence;
+
+use super::{Error, Operation};
+use crate::Pki;
 
 /// Reads the trail, oldest first.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -35,6 +38,28 @@ impl Operation for Audit {
     const NAME: &'static str = "audit";
     const ACTION: Action = Action::Read;
     type Reply = Vec<AuditLine>;
+
+    fn run(self, pki: &Pki, _: &Permit, _: OffsetDateTime) -> Result<Vec<AuditLine>, Error> {
+        let limit = self.limit.min(Audit::LIMIT);
+        let after = match self.newest {
+            true => Sequence(pki.store().head().0.saturating_sub(u64::from(limit))),
+            false => Sequence(self.after),
+        };
+        let entries = pki.store().follow(after, limit as usize)?;
+        let line = |entry: &store::Entry| AuditLine {
+            sequence: entry.sequence.0,
+            // Whoever wrote it had a time that exists; a record that says otherwise shows as 1970.
+            at: OffsetDateTime::from_unix_timestamp(entry.time).unwrap_or(OffsetDateTime::UNIX_EPOCH),
+            who: entry.who.clone(),
+            what: entry.what.clone(),
+        };
+        Ok(entries.iter().map(|entry| line(entry)).collect())
+    }
+}
+
+impl Audit {
+    /// The most lines of one answer.
+    pub const LIMIT: u32 = 1_000;
 }
 
 /// Checks every segment, digest and link of the journal.
@@ -61,4 +86,27 @@ impl Operation for AuditVerify {
     const NAME: &'static str = "audit-verify";
     const ACTION: Action = Action::Read;
     type Reply = AuditVerified;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{self, Setting};
+
+    #[test]
+    fn the_trail_is_read_from_either_end() {
+        let pki = Pki::in_memory(std::path::Path::new("/nowhere"), 0);
+        for days in ["1", "2", "3"] {
+            settings::set(pki.store(), Setting::ProfileClientDays, Some(days), "anna", 7).unwrap();
+        }
+        let ask = |after, limit, newest| {
+            let audit = Audit { after, limit, newest };
+            let lines = pki.run(audit, &trust::Peer::InProcess, OffsetDateTime::UNIX_EPOCH).unwrap();
+            lines.iter().map(|line| line.sequence).collect::<Vec<_>>()
+        };
+        assert_eq!(ask(0, 2, false), [1, 2]);
+        assert_eq!(ask(2, 2, false), [3]);
+        assert_eq!(ask(0, 2, true), [2, 3]);
+        assert_eq!(ask(9, 2, false), [0; 0]);
+    }
 }

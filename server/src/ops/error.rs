@@ -9,6 +9,9 @@ pub enum Error {
     /// This peer may not do it.
     #[error(transparent)]
     Denied(#[from] trust::Denied),
+    /// A file could not be read or placed.
+    #[error("a file of the directory failed")]
+    File(#[from] store::file::FileError),
     /// A setting was refused.
     #[error(transparent)]
     Setting(#[from] settings::Error),
