@@ -19,8 +19,8 @@ const MANIFEST_LIMIT: u64 = 64 * 1024;
 
 /// Unpacks `input` into `directory`, which must be absent or empty, and returns the manifest.
 ///
-/// Everything is first made beside it and then put in place in one step; `finish` is given that
-/// place beside to complete it. On any error nothing is left.
+/// Everything is made beside its place and completed there by `finish`, which is given the path, before
+/// it is put in place. On any error before that nothing is left.
 pub(crate) fn unpack<E: From<Error>>(
     input: impl Read,
     passphrase: &SecretString,
@@ -40,7 +40,7 @@ pub(crate) fn unpack<E: From<Error>>(
     io::copy(&mut plain, &mut io::sink()).map_err(|source| Error::Decrypt(source.into()))?;
     finish(&beside.path, &manifest)?;
     sync(&beside.path)?;
-    beside.into_place(directory)?;
+    beside.into_place()?;
     Ok(manifest)
 }
 
@@ -132,46 +132,80 @@ fn sync(root: &Path) -> Result<(), Error> {
     File::open(root).and_then(|directory| directory.sync_all()).map_err(failed)
 }
 
-/// A new directory beside the wanted one; removed unless it gets into place.
+/// Where an archive is unpacked before it is put in place; removed unless it gets there.
+///
+/// A directory that is not there yet is made beside its place and renamed. One that is there (made by
+/// the package, in a parent that its user may not write) is filled from within, the store last:
+/// without a store there is no PKI.
 struct Beside {
     path: PathBuf,
-    parent: PathBuf,
+    place: PathBuf,
+    filling: Filling,
 }
+
+#[derive(Clone, Copy)]
+enum Filling {
+    FromBeside,
+    FromWithin,
+}
+
+/// The member that makes a directory a PKI.
+const LAST: &str = "store";
 
 impl Beside {
     fn make(directory: &Path) -> Result<Beside, Error> {
-        let place = std::path::absolute(directory).map_err(|source| Error::Member {
-            path: directory.to_owned(),
-            act: "read",
-            source,
-        })?;
+        let place = std::path::absolute(directory)
+            .map_err(|source| Error::Member { path: directory.to_owned(), act: "read", source })?;
         let (Some(parent), Some(name)) = (place.parent(), place.file_name()) else {
             return Err(Error::Occupied { path: directory.to_owned() });
         };
         let mut hidden = OsString::from(".");
         hidden.push(name);
         hidden.push(format!(".restore-{}", std::process::id()));
-        let path = parent.join(hidden);
-        DirBuilder::new().mode(0o700).create(&path).map_err(|source| Error::Member {
-            path: path.clone(),
-            act: "written",
-            source,
-        })?;
-        Ok(Beside { path, parent: parent.to_owned() })
+        let (path, filling) = match place.is_dir() {
+            true => (place.join(hidden), Filling::FromWithin),
+            false => (parent.join(hidden), Filling::FromBeside),
+        };
+        DirBuilder::new()
+            .mode(0o700)
+            .create(&path)
+            .map_err(|source| Error::Member { path: path.clone(), act: "written", source })?;
+        Ok(Beside { path, place, filling })
     }
 
-    fn into_place(self, directory: &Path) -> Result<(), Error> {
-        let failed = |source| Error::Member { path: directory.to_owned(), act: "put in place", source };
-        fs::set_permissions(&self.path, fs::Permissions::from_mode(0o755)).map_err(failed)?;
-        // rename(2) takes the place of an empty directory and of nothing else.
-        fs::rename(&self.path, directory).map_err(failed)?;
-        File::open(&self.parent).and_then(|parent| parent.sync_all()).map_err(failed)
+    fn into_place(self) -> Result<(), Error> {
+        let failed = |source| Error::Member { path: self.place.clone(), act: "put in place", source };
+        match self.filling {
+            Filling::FromBeside => {
+                fs::set_permissions(&self.path, fs::Permissions::from_mode(0o755)).map_err(failed)?;
+                fs::rename(&self.path, &self.place).map_err(failed)?;
+                sync_one(self.place.parent().unwrap_or(&self.place)).map_err(failed)
+            }
+            Filling::FromWithin => {
+                let mut names = Vec::new();
+                for entry in fs::read_dir(&self.path).map_err(failed)? {
+                    names.push(entry.map_err(failed)?.file_name());
+                }
+                names.sort_by_key(|name| name == LAST);
+                for name in names {
+                    if name == LAST {
+                        sync_one(&self.place).map_err(failed)?;
+                    }
+                    fs::rename(self.path.join(&name), self.place.join(&name)).map_err(failed)?;
+                }
+                sync_one(&self.place).map_err(failed)
+            }
+        }
     }
+}
+
+fn sync_one(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
 }
 
 impl Drop for Beside {
     fn drop(&mut self) {
-        // Once it is in place there is nothing of this name any more.
+        // Once it is in place there is nothing of this name any more, or nothing in it.
         let _ = fs::remove_dir_all(&self.path);
     }
 }

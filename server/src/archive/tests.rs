@@ -44,8 +44,12 @@ fn what_goes_in_comes_out_with_its_modes() {
         member("journal", Visibility::Secret, Source::File { path: long, length: Some(7) }),
     ]);
     assert!(!sealed.windows(11).any(|window| window == b"certificate"), "it is encrypted");
+    let there = dir.path().join("there");
+    fs::create_dir(&there).unwrap();
+    assert_eq!(restore(&sealed, "right", &there).unwrap(), b"{}");
+    assert_eq!(fs::read(there.join("keys/root.key")).unwrap(), b"key");
+    assert_eq!(fs::read_dir(&there).unwrap().count(), 3, "nothing is left over");
     let into = dir.path().join("new");
-    fs::create_dir(&into).unwrap();
     assert_eq!(restore(&sealed, "right", &into).unwrap(), b"{}");
     assert_eq!(fs::read(into.join("keys/root.key")).unwrap(), b"key");
     assert_eq!(fs::read(into.join("journal")).unwrap(), b"journal");
