@@ -154,8 +154,11 @@ const LAST: &str = "store";
 
 impl Beside {
     fn make(directory: &Path) -> Result<Beside, Error> {
-        let place = std::path::absolute(directory)
-            .map_err(|source| Error::Member { path: directory.to_owned(), act: "read", source })?;
+        let place = std::path::absolute(directory).map_err(|source| Error::Member {
+            path: directory.to_owned(),
+            act: "read",
+            source,
+        })?;
         let (Some(parent), Some(name)) = (place.parent(), place.file_name()) else {
             return Err(Error::Occupied { path: directory.to_owned() });
         };
@@ -166,10 +169,11 @@ impl Beside {
             true => (place.join(hidden), Filling::FromWithin),
             false => (parent.join(hidden), Filling::FromBeside),
         };
-        DirBuilder::new()
-            .mode(0o700)
-            .create(&path)
-            .map_err(|source| Error::Member { path: path.clone(), act: "written", source })?;
+        DirBuilder::new().mode(0o700).create(&path).map_err(|source| Error::Member {
+            path: path.clone(),
+            act: "written",
+            source,
+        })?;
         Ok(Beside { path, place, filling })
     }
 

@@ -1,0 +1,89 @@
+//! Backup and restore: `pki backup`, `pki restore`.
+//!
+//! A backup is consistent while the service runs: the store's part is a snapshot, and everything else
+//! is placed atomically. It streams, so it is not an [`super::Operation`]; a restore happens where no
+//! PKI is, so it needs none.
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use age::secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use store::file::Visibility;
+use time::OffsetDateTime;
+use zeroize::Zeroizing;
+
+use super::Error;
+use crate::Pki;
+use crate::archive::{self, MANIFEST, Member, Source, Work};
+
+/// A passphrase, wiped when dropped and never shown.
+#[derive(Clone)]
+pub struct Phrase(Zeroizing<String>);
+
+impl Phrase {
+    /// Takes a passphrase.
+    pub fn new(text: String) -> Phrase {
+        Phrase(Zeroizing::new(text))
+    }
+
+    fn secret(&self) -> SecretString {
+        SecretString::from(self.0.as_str())
+    }
+}
+
+impl Serialize for Phrase {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Phrase {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Phrase, D::Error> {
+        String::deserialize(deserializer).map(Phrase::new)
+    }
+}
+
+impl std::fmt::Debug for Phrase {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Phrase(…)")
+    }
+}
+
+/// What a backup holds of the private keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PrivateKeys {
+    /// All of them.
+    Included,
+    /// None: what is restored can show everything and sign nothing.
+    LeftOut,
+}
+
+/// Asks for a backup.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BackupRequest {
+    /// What the archive is encrypted to.
+    pub passphrase: Phrase,
+    /// Whether private keys go in.
+    pub keys: PrivateKeys,
+}
+
+/// What a backup says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The form of the archive; this version reads 1.
+    pub format: u32,
+    /// The version of the program that made it.
+    pub version: String,
+    /// When it was made.
+    #[serde(with = "time::serde::rfc3339")]
+    pub made_at: OffsetDateTime,
+    /// The newest entry of the journal in it.
+    pub sequence: u64,
+    /// Whether private keys are in it.
+    pub keys: PrivateKeys,
+}
+
+/// The form that this version writes and reads.
+const FORMAT: u32 = 1;
