@@ -1,1 +1,4 @@
-//! Placeholder.
+//! Turns a request and a profile into a signed, recorded certificate.
+
+pub mod cert;
+pub mod key;

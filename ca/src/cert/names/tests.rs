@@ -1,0 +1,1 @@
+//! The rules C6 to C11 and what they refuse.
