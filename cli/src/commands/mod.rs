@@ -1,0 +1,78 @@
+//! The commands, one a file: its arguments, whose comments are its help, and what it does.
+
+use clap::Subcommand;
+
+use crate::{
+    context::Context,
+    error::{CommandError, Outcome},
+};
+
+mod acme;
+mod audit;
+mod ca;
+mod completions;
+mod config;
+mod crl;
+mod doctor;
+mod info;
+mod issue_client;
+mod issue_server;
+mod list;
+mod man;
+mod release;
+mod renew;
+mod revoke;
+mod selector;
+mod show;
+mod sign;
+mod verify;
+mod view;
+
+/// What `pki` can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    IssueClient(issue_client::Args),
+    IssueServer(issue_server::Args),
+    Sign(sign::Args),
+    Renew(renew::Args),
+    Revoke(revoke::Args),
+    Release(release::Args),
+    List(list::Args),
+    Show(show::Args),
+    Verify(verify::Args),
+    Info(info::Args),
+    Crl(crl::Args),
+    Audit(audit::Args),
+    Ca(ca::Args),
+    Doctor(doctor::Args),
+    Config(config::Args),
+    Acme(acme::Args),
+    Completions(completions::Args),
+    Man(man::Args),
+}
+
+impl Command {
+    /// Runs the command.
+    pub fn run(self, context: &mut Context) -> Result<Outcome, CommandError> {
+        match self {
+            Command::IssueClient(args) => issue_client::run(args, context),
+            Command::IssueServer(args) => issue_server::run(args, context),
+            Command::Sign(args) => sign::run(&args, context),
+            Command::Renew(args) => renew::run(&args, context),
+            Command::Revoke(args) => revoke::run(&args, context),
+            Command::Release(args) => release::run(&args, context),
+            Command::List(args) => list::run(&args, context),
+            Command::Show(args) => show::run(&args, context),
+            Command::Verify(args) => verify::run(&args, context),
+            Command::Info(args) => info::run(&args, context),
+            Command::Crl(args) => crl::run(args, context),
+            Command::Audit(args) => audit::run(args, context),
+            Command::Ca(args) => ca::run(args, context),
+            Command::Doctor(args) => doctor::run(&args, context),
+            Command::Config(args) => config::run(args, context),
+            Command::Acme(args) => acme::run(args, context),
+            Command::Completions(args) => completions::run(&args, context),
+            Command::Man(args) => man::run(&args, context),
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What every command is handed.
+
+use std::{path::{Path, PathBuf}, time::Duration};
+
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use crate::{args::Global, environment::Environment, error::CommandError, output::Output};
+
+/// The world, the common options and the streams.
+pub struct Context {
+    /// Variables, directory, clock.
+    pub environment: Environment,
+    /// The options of every command.
+    pub global: Global,
+    /// The streams.
+    pub output: Output,
+}
+
+impl Context {
+    /// The time.
+    pub fn now(&self) -> OffsetDateTime {
+        (self.environment.now)()
+    }
+
+    /// A path as the user typed it, made absolute.
+    pub fn resolve(&self, path: &Path) -> PathBuf {
+        self.environment.resolve(path)
+    }
+
+    /// Reads a file of at most `limit` octets; `-` is standard input.
+    pub fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>, CommandError> {
+        use std::io::Read;
+        let failed = |error: std::io::Error| CommandError::file("read", path, &error);
+        let mut bytes = Vec::new();
+        let read = if path == Path::new("-") {
+            std::io::stdin().lock().take(limit + 1).read_to_end(&mut bytes)
+        } else {
+            let file = std::fs::File::open(self.resolve(path)).map_err(failed)?;
+            file.take(limit + 1).read_to_end(&mut bytes)
+        };
+        read.map_err(failed)?;
+        if bytes.len() as u64 > limit {
+            return Err(CommandError::usage(format!("{} is larger than {limit} octets", path.display()))
+                .hint("check that it is the file you mean"));
+        }
+        Ok(bytes)
+    }
+
+    /// Reads a text file of at most `limit` octets; a byte order mark is dropped.
+    pub fn read_text(&self, path: &Path, limit: u64) -> Result<String, CommandError> {
+        let text = String::from_utf8(self.read(path, limit)?).map_err(|error| {
+            CommandError::usage(format!("{} is not text", path.display()))
+                .because(&error)
+                .hint("save it as UTF-8")
+        })?;
+        Ok(text.strip_prefix('\u{feff}').map(str::to_string).unwrap_or(text))
+    }
+}
+
+/// A moment as people and programs can read it: RFC 3339, UTC, whole seconds.
+pub fn moment(at: OffsetDateTime) -> String {
+    let at = at.to_offset(time::UtcOffset::UTC).replace_nanosecond(0).unwrap_or(at);
+    at.format(&Rfc3339).unwrap_or_else(|_| at.unix_timestamp().to_string())
+}
+
+/// How far away a moment is: `in 30 days`, `5 minutes ago`.
+pub fn distance(at: OffsetDateTime, now: OffsetDateTime) -> String {
+    let seconds = (at - now).whole_seconds();
+    let span = span(Duration::from_secs(seconds.unsigned_abs()));
+    if seconds >= 0 { format!("in {span}") } else { format!("{span} ago") }
+}
+
+/// A span of time in its largest sensible unit, rounded down.
+pub fn span(span: Duration) -> String {
+    let seconds = span.as_secs();
+    let (number, unit) = match seconds {
+        0..120 => (seconds, "second"),
+        120..7_200 => (seconds / 60, "minute"),
+        7_200..172_800 => (seconds / 3_600, "hour"),
+        _ => (seconds / 86_400, "day"),
+    };
+    if number == 1 { format!("1 {unit}") } else { format!("{number} {unit}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn distances_read_well() {
+        let now = datetime!(2026-01-01 0:00 UTC);
+        for (seconds, text) in [
+            (0, "in 0 seconds"),
+            (1, "in 1 second"),
+            (-90, "90 seconds ago"),
+            (3600, "in 60 minutes"),
+            (-86_400, "24 hours ago"),
+            (86_400 * 365, "in 365 days"),
+        ] {
+            assert_eq!(distance(now + time::Duration::seconds(seconds), now), text);
+        }
+        assert_eq!(moment(datetime!(2026-01-01 1:00:00.5 +1)), "2026-01-01T00:00:00Z");
+    }
+}

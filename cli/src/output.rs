@@ -1,0 +1,316 @@
+//! Every word that `pki` says goes through here. The rules of the terminal:
+//!
+//! - Data goes to standard output, talk to standard error. `pki list | wc -l` counts certificates.
+//! - Talk is lower case and has no full stop. `--quiet` silences it; warnings and errors stay.
+//! - An error is one sentence, then `caused by:` lines, then `hint:` lines.
+//! - `--json` prints one document whose field names are those of the service's replies; an error is
+//!   then one JSON object on standard error.
+//! - A table fits the terminal; in a pipe nothing is cut. Colour repeats what the words say.
+//! - What others wrote (names, reasons, paths) is escaped: it cannot move the cursor or turn the text round.
+//! - Secrets are never shown. Passphrases are asked for on the terminal alone.
+//! - When the reader of a pipe goes away, so do we, without a word.
+
+mod escape;
+mod progress;
+mod style;
+mod table;
+
+use std::{
+    io::{self, IsTerminal, Write},
+    os::fd::AsFd,
+};
+
+use serde::Serialize;
+
+pub use escape::escape;
+pub use progress::Progress;
+pub use style::{Paint, Style};
+pub use table::{Cell, Column, Table};
+
+use crate::error::{CommandError, Kind};
+
+/// How data is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Tables and lines for people.
+    Human,
+    /// One JSON document.
+    Json,
+}
+
+/// Whether talk is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Talk {
+    /// Only warnings and errors.
+    Quiet,
+    /// All of it.
+    Usual,
+}
+
+/// What kind of thing a stream leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// A file, a pipe, nothing.
+    Other,
+    /// A terminal, so many columns wide.
+    Terminal {
+        /// Columns.
+        width: usize,
+    },
+}
+
+impl Stream {
+    /// Where this process's standard input comes from.
+    pub fn of_input() -> Stream {
+        Stream::of(&io::stdin())
+    }
+
+    /// Where this process's standard output leads.
+    pub fn of_data() -> Stream {
+        Stream::of(&io::stdout())
+    }
+
+    /// Where this process's standard error leads.
+    pub fn of_speech() -> Stream {
+        Stream::of(&io::stderr())
+    }
+
+    fn of<S: IsTerminal + AsFd>(stream: &S) -> Stream {
+        if !stream.is_terminal() {
+            return Stream::Other;
+        }
+        let width = rustix::termios::tcgetwinsize(stream).map_or(0, |size| usize::from(size.ws_col));
+        // Some terminals do not know their size, or claim none.
+        Stream::Terminal { width: if width == 0 { 80 } else { width } }
+    }
+}
+
+/// Where logs go.
+pub fn log_stream() -> io::Stderr {
+    io::stderr()
+}
+
+/// The two streams, and how to write to them.
+pub struct Output {
+    format: Format,
+    talk: Talk,
+    data: Box<dyn Write>,
+    speech: Box<dyn Write>,
+    data_stream: Stream,
+    speech_stream: Stream,
+    data_paint: Paint,
+    speech_paint: Paint,
+}
+
+/// How an [`Output`] behaves.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner {
+    /// How data is printed.
+    pub format: Format,
+    /// Whether talk is printed.
+    pub talk: Talk,
+    /// What standard output leads to.
+    pub data: Stream,
+    /// What standard error leads to.
+    pub speech: Stream,
+    /// Colours on standard output.
+    pub data_paint: Paint,
+    /// Colours on standard error.
+    pub speech_paint: Paint,
+}
+
+impl Output {
+    /// Speaks through the process's own streams.
+    pub fn of_the_process(manner: Manner) -> Output {
+        Output::new(manner, Box::new(io::BufWriter::new(io::stdout())), Box::new(io::stderr()))
+    }
+
+    /// Speaks through any two streams.
+    pub fn new(manner: Manner, data: Box<dyn Write>, speech: Box<dyn Write>) -> Output {
+        Output {
+            format: manner.format,
+            talk: manner.talk,
+            data,
+            speech,
+            data_stream: manner.data,
+            speech_stream: manner.speech,
+            data_paint: manner.data_paint,
+            speech_paint: manner.speech_paint,
+        }
+    }
+
+    /// How data is printed.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Prints a reply: as JSON, or as `human` shows it.
+    pub fn reply<T: Serialize + ?Sized>(
+        &mut self,
+        reply: &T,
+        human: impl FnOnce(&mut Output) -> Result<(), CommandError>,
+    ) -> Result<(), CommandError> {
+        match self.format {
+            Format::Human => human(self),
+            Format::Json => self.document(reply),
+        }
+    }
+
+    /// Prints one JSON document.
+    pub fn document<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), CommandError> {
+        let text = serde_json::to_string_pretty(value)
+            .map_err(|error| CommandError::internal("cannot write the reply as JSON").because(&error))?;
+        writeln!(self.data, "{text}")?;
+        Ok(())
+    }
+
+    /// Prints a JSON array that arrives in parts, or hands each part to `human`: for what may be too
+    /// long to hold. `next` returns `None` at the end.
+    pub fn array<T: Serialize>(
+        &mut self,
+        mut next: impl FnMut() -> Result<Option<Vec<T>>, CommandError>,
+        mut human: impl FnMut(&mut Output, Vec<T>) -> Result<(), CommandError>,
+    ) -> Result<(), CommandError> {
+        let mut separator = "[";
+        while let Some(part) = next()? {
+            match self.format {
+                Format::Human => human(self, part)?,
+                Format::Json => {
+                    for item in part {
+                        let text = serde_json::to_string(&item).map_err(|error| {
+                            CommandError::internal("cannot write the reply as JSON").because(&error)
+                        })?;
+                        write!(self.data, "{separator}\n  {text}")?;
+                        separator = ",";
+                    }
+                }
+            }
+        }
+        match (self.format, separator) {
+            (Format::Json, "[") => writeln!(self.data, "[]")?,
+            (Format::Json, _) => writeln!(self.data, "\n]")?,
+            (Format::Human, _) => {}
+        }
+        Ok(())
+    }
+
+    /// Prints one line of data, escaped.
+    pub fn line(&mut self, text: &str) -> Result<(), CommandError> {
+        writeln!(self.data, "{}", escape(text))?;
+        Ok(())
+    }
+
+    /// Prints data as it is: PEM, completions, man pages. The text must be our own or armoured.
+    pub fn raw(&mut self, bytes: &[u8]) -> Result<(), CommandError> {
+        self.data.write_all(bytes)?;
+        Ok(())
+    }
+
+    /// Prints a table.
+    pub fn table(&mut self, table: &Table) -> Result<(), CommandError> {
+        let width = match self.data_stream {
+            Stream::Other => None,
+            Stream::Terminal { width } => Some(width),
+        };
+        let text = table.render(width, self.data_paint);
+        self.raw(text.as_bytes())
+    }
+
+    /// Prints names and values, a pair a line, the values aligned. A value is never cut.
+    pub fn fields<'a>(
+        &mut self,
+        fields: impl IntoIterator<Item = (&'a str, String)>,
+    ) -> Result<(), CommandError> {
+        let fields: Vec<_> = fields.into_iter().collect();
+        let width = fields.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+        for (name, value) in fields {
+            let padding = " ".repeat(width - name.chars().count() + 2);
+            let name = self.data_paint.apply(Style::Heading, &escape(name));
+            writeln!(self.data, "{name}{padding}{}", escape(&value))?;
+        }
+        Ok(())
+    }
+
+    /// Prints a heading over what follows.
+    pub fn heading(&mut self, text: &str) -> Result<(), CommandError> {
+        let text = self.data_paint.apply(Style::Heading, &escape(text));
+        writeln!(self.data, "{text}")?;
+        Ok(())
+    }
+
+    /// Says what was done or is going on.
+    pub fn say(&mut self, text: &str) {
+        if self.talk == Talk::Usual {
+            self.speak(None, text);
+        }
+    }
+
+    /// Says what the user may do next.
+    pub fn hint(&mut self, text: &str) {
+        if self.talk == Talk::Usual {
+            self.speak(Some(("hint", Style::Hint)), text);
+        }
+    }
+
+    /// Warns; also under `--quiet`.
+    pub fn warn(&mut self, text: &str) {
+        self.speak(Some(("warning", Style::Warn)), text);
+    }
+
+    /// Says why the command failed.
+    pub fn error(&mut self, error: &CommandError) {
+        if error.kind == Kind::BrokenPipe {
+            return;
+        }
+        if self.format == Format::Json {
+            #[derive(Serialize)]
+            struct Failure<'a> {
+                error: &'a CommandError,
+                exit_code: u8,
+            }
+            let failure = Failure { error, exit_code: error.kind.exit_code() };
+            if let Ok(text) = serde_json::to_string(&failure) {
+                let _ = writeln!(self.speech, "{text}");
+            }
+            return;
+        }
+        self.speak(Some(("error", Style::Bad)), &error.message);
+        for cause in &error.causes {
+            self.speak(Some(("caused by", Style::Faint)), cause);
+        }
+        for hint in &error.hints {
+            self.speak(Some(("hint", Style::Hint)), hint);
+        }
+    }
+
+    /// A progress bar over `total` steps: on a terminal only, and not under `--quiet`.
+    pub fn progress(&self, total: u64) -> Progress {
+        match (self.speech_stream, self.talk) {
+            (Stream::Terminal { .. }, Talk::Usual) => Progress::shown(total),
+            (Stream::Terminal { .. }, Talk::Quiet) | (Stream::Other, _) => Progress::hidden(),
+        }
+    }
+
+    /// Sends off what is buffered.
+    pub fn flush(&mut self) -> Result<(), CommandError> {
+        self.data.flush()?;
+        Ok(())
+    }
+
+    fn speak(&mut self, prefix: Option<(&str, Style)>, text: &str) {
+        // Data that came first is read first, also where both streams are the same terminal.
+        let _ = self.data.flush();
+        let text = escape(text);
+        // When nobody hears us there is nobody to tell.
+        let _ = match prefix {
+            Some((prefix, style)) => {
+                let prefix = self.speech_paint.apply(style, &format!("{prefix}:"));
+                writeln!(self.speech, "{prefix} {text}")
+            }
+            None => writeln!(self.speech, "{text}"),
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests;
