@@ -1,0 +1,98 @@
+//! What `issue-client` and `issue-server` share: names checked at the border, one issuance run.
+
+use std::str::FromStr;
+
+use ca::cert::{DnsName, SubjectAltName};
+
+use crate::{
+    context::Context,
+    error::{CommandError, Outcome},
+    files::{self, Pkcs12, Place},
+    issuance::{self, Options, Request},
+    passphrase,
+};
+
+/// Runs one issuance and tells what came of it.
+pub fn run(request: &Request, options: &Options, context: &mut Context) -> Result<Outcome, CommandError> {
+    if options.dry_run {
+        let pending = request.prepare()?;
+        let issued = context.connect()?.call(request.operation(pending.csr, true))?;
+        issuance::report(&issued, None, context)?;
+        context.output.say("nothing was issued: --dry-run");
+        return Ok(Outcome::Done);
+    }
+    let p12 = match (&options.p12, &options.p12_passphrase_file) {
+        (Some(path), Some(passphrase)) => Some(pkcs12(path, passphrase, options, context)?),
+        _ => None,
+    };
+    let folder = match &options.out {
+        Some(out) => files::folder(&context.resolve(out))?,
+        None => context.environment.directory.clone(),
+    };
+    let place = Place { folder, slug: request.slug() };
+    let connection = context.connect()?;
+    let (issued, placed) = issuance::issue(request, &place, options.overwrite(), p12.as_ref(), &connection)?;
+    drop(connection);
+    issuance::report(&issued, Some(&placed), context)?;
+    if issued.repeated {
+        context.output.say("finished an issuance that had been interrupted");
+    }
+    Ok(Outcome::Done)
+}
+
+fn pkcs12(
+    path: &std::path::Path,
+    passphrase_file: &std::path::Path,
+    options: &Options,
+    context: &Context,
+) -> Result<Pkcs12, CommandError> {
+    let path = context.resolve(path);
+    if !options.force && path.symlink_metadata().is_ok() {
+        return Err(CommandError::conflict(format!("{} exists already", path.display()))
+            .hint("choose another file, or replace it with --force"));
+    }
+    let passphrase = passphrase::read_file(&context.resolve(passphrase_file))?;
+    Ok(Pkcs12 { path, passphrase })
+}
+
+/// A server's first name, canonical, and as an alternative name.
+pub fn server_name(text: &str) -> Result<(String, SubjectAltName), CommandError> {
+    let name = match SubjectAltName::parse_ip(text) {
+        Ok(address) => address,
+        Err(_) => dns_name(text)?,
+    };
+    let canonical = match &name {
+        SubjectAltName::Dns(dns) => dns.to_string(),
+        SubjectAltName::Ip(address) => address.to_string(),
+        SubjectAltName::Email(_) | SubjectAltName::Uri(_) => text.to_string(),
+    };
+    Ok((canonical, name))
+}
+
+/// A DNS name, international ones included.
+pub fn dns_name(text: &str) -> Result<SubjectAltName, CommandError> {
+    DnsName::from_str(text).map(SubjectAltName::Dns).map_err(|error| bad_name("DNS name", text, &error))
+}
+
+/// An IP address.
+pub fn ip_address(text: &str) -> Result<SubjectAltName, CommandError> {
+    SubjectAltName::parse_ip(text).map_err(|error| bad_name("IP address", text, &error))
+}
+
+/// The names with each only once, in order.
+pub fn without_repeats(names: Vec<SubjectAltName>) -> Vec<SubjectAltName> {
+    let mut kept: Vec<SubjectAltName> = Vec::with_capacity(names.len());
+    for name in names {
+        if !kept.contains(&name) {
+            kept.push(name);
+        }
+    }
+    kept
+}
+
+/// A name that was refused.
+pub fn bad_name(what: &str, text: &str, error: &dyn std::error::Error) -> CommandError {
+    CommandError::usage(format!("{text:?} is no {what} that we certify"))
+        .because(error)
+        .hint("nothing was written; correct the name and try again")
+}

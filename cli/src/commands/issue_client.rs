@@ -1,0 +1,73 @@
+//! `pki issue-client`.
+
+use std::str::FromStr;
+
+use ca::cert::{CommonName, EmailAddress, SubjectAltName, UriName};
+use server::ops::issue::ProfileName;
+
+use super::issue;
+use crate::{
+    batch,
+    context::Context,
+    error::{CommandError, Outcome},
+    issuance::{Options, Request},
+};
+
+/// Issue a client certificate
+///
+/// The private key is made here and never leaves. Writes NAME.crt (the certificate alone), NAME.key
+/// (readable by its owner alone) and NAME-chain.crt (with the issuing CA). A key that is there is
+/// never overwritten without --force. If the command is interrupted, the same command again finishes
+/// the same certificate.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  pki issue-client alice
+  pki issue-client alice --email alice@example.org --days 30 --out /etc/alice
+  pki issue-client alice --p12 alice.p12 --p12-passphrase-file pass
+  pki issue-client --from people.csv --out issued
+
+people.csv:
+  name,email,days
+  alice,alice@example.org,365
+  bob,bob@example.org;bob@example.net,")]
+pub struct Args {
+    /// The client's name: the common name of its certificate
+    #[arg(required_unless_present = "from", conflicts_with = "from")]
+    name: Option<String>,
+
+    /// An e-mail address of the client (repeatable)
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "from")]
+    email: Vec<String>,
+
+    /// A URI of the client, like spiffe://example.org/alice (repeatable)
+    #[arg(long, value_name = "URI", conflicts_with = "from")]
+    uri: Vec<String>,
+
+    #[command(flatten)]
+    options: Options,
+}
+
+pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CommandError> {
+    let Some(name) = args.name else {
+        return batch::run(ProfileName::Client, &args.options, context);
+    };
+    let name = CommonName::from_str(&name).map_err(|error| issue::bad_name("name", &name, &error))?;
+    let mut names = Vec::new();
+    for email in &args.email {
+        let email = EmailAddress::from_str(email).map_err(|error| issue::bad_name("e-mail address", email, &error))?;
+        names.push(SubjectAltName::Email(email));
+    }
+    for uri in &args.uri {
+        let uri = UriName::from_str(uri).map_err(|error| issue::bad_name("URI", uri, &error))?;
+        names.push(SubjectAltName::Uri(uri));
+    }
+    let request = Request {
+        profile: ProfileName::Client,
+        name: name.to_string(),
+        names,
+        days: args.options.days,
+        key_type: args.options.key_type,
+    };
+    issue::run(&request, &args.options, context)
+}

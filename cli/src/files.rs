@@ -1,0 +1,175 @@
+//! The files a certificate's owner gets: `NAME.crt` (the leaf alone), `NAME.key`, `NAME-chain.crt`.
+//!
+//! Names come from a [`Slug`], never from raw input. A key is durable in `.NAME.pending` before its
+//! CSR leaves the process, and stays there until everything is in place: whatever interrupts us, the
+//! same command again finishes the same certificate. A key that is already there is never replaced
+//! unless the user says so, and then only when its successor's certificate has arrived.
+
+mod folder;
+mod p12;
+mod pending;
+mod start;
+
+use std::path::{Path, PathBuf};
+
+use ca::cert::Slug;
+use serde::Serialize;
+use server::ops::issue::Issued;
+use store::file::{FileError, OnExisting, Visibility};
+use zeroize::Zeroizing;
+
+pub use folder::Folder;
+pub use p12::{Pkcs12, encode as encode_p12};
+pub use pending::{Decoded, Pending};
+pub use start::{Found, Overwrite, Refusal, Start, start};
+
+use crate::error::CommandError;
+
+/// The largest key or pending file that is read.
+const SECRET_LIMIT: usize = 64 * 1024;
+
+/// Puts a file in place, atomically and durably.
+pub fn write(
+    path: &Path,
+    bytes: &[u8],
+    visibility: Visibility,
+    on_existing: OnExisting,
+) -> Result<(), CommandError> {
+    Ok(store::file::place(path, bytes, visibility, on_existing)?)
+}
+
+/// Where the files of one name go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The directory, absolute.
+    pub folder: PathBuf,
+    /// What the files are called.
+    pub slug: Slug,
+}
+
+/// What was placed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Placed {
+    /// The leaf alone.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// The leaf and its issuing CA.
+    pub chain: PathBuf,
+    /// All of it as PKCS#12, if asked for.
+    pub p12: Option<PathBuf>,
+}
+
+/// The names of one certificate's files, without a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileNames {
+    /// `NAME.crt`
+    pub certificate: String,
+    /// `NAME.key`
+    pub key: String,
+    /// `NAME-chain.crt`
+    pub chain: String,
+    /// `.NAME.pending`
+    pub pending: String,
+}
+
+impl FileNames {
+    /// The names for a slug.
+    pub fn of(slug: &Slug) -> FileNames {
+        let slug = slug.as_str();
+        FileNames {
+            certificate: format!("{slug}.crt"),
+            key: format!("{slug}.key"),
+            chain: format!("{slug}-chain.crt"),
+            pending: format!(".{slug}.pending"),
+        }
+    }
+}
+
+impl Place {
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// The unfinished issuance's file.
+    pub fn pending_path(&self) -> PathBuf {
+        self.path(&FileNames::of(&self.slug).pending)
+    }
+
+    /// The key's file.
+    pub fn key_path(&self) -> PathBuf {
+        self.path(&FileNames::of(&self.slug).key)
+    }
+
+    /// Looks what is there already.
+    pub fn look(&self) -> Result<Found, CommandError> {
+        Folder::open(&self.folder)?.look(&FileNames::of(&self.slug))
+    }
+
+    /// Makes `pending` durable. `None` if another command was faster: look again.
+    pub fn begin(&self, pending: &Pending, found: &Found, overwrite: Overwrite) -> Result<Option<()>, CommandError> {
+        let torn = matches!(found.pending, Some(Decoded::Torn));
+        let on_existing = if torn { OnExisting::Replace } else { OnExisting::Refuse };
+        match store::file::place(&self.pending_path(), &pending.encode(), Visibility::Secret, on_existing) {
+            Ok(()) => {}
+            Err(FileError::Exists { .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+        // Another command may have finished between our look and now: it placed its key before it
+        // took its pending file away, so that it shows here.
+        let again = Folder::open(&self.folder)?.look(&FileNames::of(&self.slug))?;
+        if overwrite == Overwrite::Refuse && (again.key.is_some() || again.certificate.is_some()) {
+            store::file::remove(&self.pending_path())?;
+            return Ok(None);
+        }
+        Ok(Some(()))
+    }
+
+    /// Puts everything in place, then forgets the pending file.
+    pub fn finish(
+        &self,
+        pending: &Pending,
+        issued: &Issued,
+        p12: Option<&Pkcs12>,
+    ) -> Result<Placed, CommandError> {
+        let names = FileNames::of(&self.slug);
+        let placed = Placed {
+            certificate: self.path(&names.certificate),
+            key: self.path(&names.key),
+            chain: self.path(&names.chain),
+            p12: p12.map(|p12| p12.path.clone()),
+        };
+        let replace = OnExisting::Replace;
+        write(&placed.key, pending.key.as_bytes(), Visibility::Secret, replace)?;
+        write(&placed.chain, issued.chain.as_bytes(), Visibility::Public, replace)?;
+        if let Some(p12) = p12 {
+            let bytes = p12::encode(&pending.key, &issued.chain, &issued.certificate.name, &p12.passphrase)?;
+            write(&p12.path, &bytes, Visibility::Secret, replace)?;
+        }
+        write(&placed.certificate, issued.pem.as_bytes(), Visibility::Public, replace)?;
+        store::file::remove(&self.pending_path())?;
+        Ok(placed)
+    }
+}
+
+/// Reads a private key's file; refused if others can read it.
+pub fn read_key(path: &Path) -> Result<Zeroizing<String>, CommandError> {
+    let bytes = store::file::read_secret(path)?;
+    text(&bytes).ok_or_else(|| {
+        CommandError::usage(format!("{} is not a PEM file", path.display())).hint("expected a private key in PEM")
+    })
+}
+
+/// Bytes as text, if they are; wiped with the copy they came from.
+fn text(bytes: &[u8]) -> Option<Zeroizing<String>> {
+    std::str::from_utf8(bytes).ok().map(|text| Zeroizing::new(text.to_string()))
+}
+
+/// The folder for `--out`, made if it is missing: for its owner alone, since keys go there.
+pub fn folder(path: &Path) -> Result<PathBuf, CommandError> {
+    if path.is_dir() {
+        return Ok(path.to_path_buf());
+    }
+    store::file::make_dir(path, Visibility::Secret)?;
+    Ok(path.to_path_buf())
+}

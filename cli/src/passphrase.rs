@@ -1,0 +1,91 @@
+//! Where passphrases come from: a file, a systemd credential, the terminal. Never the command line,
+//! never an environment variable.
+
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use crate::{
+    context::Context,
+    error::{CommandError, Kind},
+    output::Stream,
+};
+
+/// The credential's name, as in `LoadCredential=pki-passphrase:FILE`.
+const CREDENTIAL: &str = "pki-passphrase";
+
+/// The passphrase of the CA's keys that was given without asking anyone, if any.
+pub fn given(context: &Context) -> Result<Option<Zeroizing<String>>, CommandError> {
+    if let Some(path) = &context.global.passphrase_file {
+        return read_file(&context.resolve(path)).map(Some);
+    }
+    let Some(credentials) = context.environment.variable("CREDENTIALS_DIRECTORY") else { return Ok(None) };
+    let path = PathBuf::from(credentials).join(CREDENTIAL);
+    if !path.exists() {
+        return Ok(None);
+    }
+    first_line(&store::file::read_credential(&path)?, &path).map(Some)
+}
+
+/// The first line of a file that nobody else can read.
+pub fn read_file(path: &Path) -> Result<Zeroizing<String>, CommandError> {
+    first_line(&store::file::read_secret(path)?, path)
+}
+
+/// Asks on the terminal.
+pub fn ask(prompt: &str, context: &Context) -> Result<Zeroizing<String>, CommandError> {
+    if context.environment.input == Stream::Other {
+        return Err(CommandError::usage(format!("{prompt}: there is no terminal to ask on"))
+            .hint("give it in a file that only you can read, with --passphrase-file"));
+    }
+    rpassword::prompt_password(format!("{prompt}: ")).map(Zeroizing::new).map_err(|error| {
+        CommandError::new(Kind::Usage, "cannot read a passphrase from the terminal")
+            .because(&error)
+            .hint("give it in a file that only you can read, with --passphrase-file")
+    })
+}
+
+/// Asks for a new passphrase, twice.
+pub fn ask_new(what: &str, context: &Context) -> Result<Zeroizing<String>, CommandError> {
+    let first = ask(&format!("new passphrase for {what}"), context)?;
+    if first.is_empty() {
+        return Err(CommandError::usage("the passphrase is empty").hint("type at least one character"));
+    }
+    let second = ask("the same again", context)?;
+    if *first != *second {
+        return Err(CommandError::usage("the two passphrases differ").hint("try again"));
+    }
+    Ok(first)
+}
+
+fn first_line(bytes: &[u8], path: &Path) -> Result<Zeroizing<String>, CommandError> {
+    let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let text = std::str::from_utf8(line).map_err(|error| {
+        CommandError::usage(format!("the passphrase in {} is not text", path.display()))
+            .because(&error)
+            .hint("write it as UTF-8 on the first line")
+    })?;
+    if text.is_empty() {
+        return Err(CommandError::usage(format!("the passphrase in {} is empty", path.display()))
+            .hint("write it on the first line"));
+    }
+    Ok(Zeroizing::new(text.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_line_counts() {
+        let path = Path::new("f");
+        for bytes in [&b"secret"[..], b"secret\n", b"secret\r\n", b"secret\nmore\n"] {
+            assert_eq!(*first_line(bytes, path).unwrap(), "secret");
+        }
+        for bytes in [&b""[..], b"\n", b"\r\nx", b"\xff\n"] {
+            assert!(first_line(bytes, path).is_err());
+        }
+        assert_eq!(*first_line(b" a b \n", path).unwrap(), " a b ");
+    }
+}
