@@ -90,6 +90,11 @@ pub fn log_stream() -> io::Stderr {
     io::stderr()
 }
 
+/// Warns where no [`Output`] is at hand.
+pub fn warn_plainly(text: &str) {
+    let _ = writeln!(io::stderr(), "warning: {}", escape(text));
+}
+
 /// The two streams, and how to write to them.
 pub struct Output {
     format: Format,
@@ -139,9 +144,9 @@ impl Output {
         }
     }
 
-    /// How data is printed.
-    pub fn format(&self) -> Format {
-        self.format
+    /// Whether data is printed for people.
+    pub fn is_human(&self) -> bool {
+        self.format == Format::Human
     }
 
     /// Prints a reply: as JSON, or as `human` shows it.

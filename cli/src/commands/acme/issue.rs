@@ -1,0 +1,92 @@
+//! `pki acme issue`.
+
+use std::path::PathBuf;
+
+use server::ops::acme::AcmeIssue;
+
+use crate::{
+    context::Context,
+    error::{CommandError, Outcome},
+    files, passphrase,
+};
+
+/// Obtain a certificate and put it in place
+///
+/// The authority checks that the names lead here by HTTP-01, over port 80: the service's public
+/// listener answers, or a listener of the command's own (--http-address). The account is made at the
+/// first use and kept. The service renews by itself what was obtained.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  pki acme issue www.example.org --email admin@example.org --agree-tos
+  pki acme issue www.example.org example.org --out /etc/ssl/www
+  pki acme issue host.internal --ca-url https://acme.internal/dir --ca-root root.pem --agree-tos
+  pki acme issue host.example --ca-url URL --eab-kid kid-1 --eab-hmac-file hmac --agree-tos")]
+pub struct Args {
+    /// The names; the first names the files
+    #[arg(required = true, value_name = "DOMAIN")]
+    domains: Vec<String>,
+
+    /// Where the authority may write to
+    #[arg(long, value_name = "ADDRESS")]
+    email: Option<String>,
+
+    /// Directory URL of the authority; Let's Encrypt if not given
+    #[arg(long, value_name = "URL")]
+    ca_url: Option<String>,
+
+    /// Agree to the authority's terms of service
+    #[arg(long)]
+    agree_tos: bool,
+
+    /// Trust only the roots in this file for the authority's own HTTPS
+    #[arg(long, value_name = "FILE")]
+    ca_root: Option<PathBuf>,
+
+    /// Key id of the external account, where the authority demands one
+    #[arg(long, value_name = "ID", requires = "eab_hmac_file")]
+    eab_kid: Option<String>,
+
+    /// File whose first line is the external account's HMAC key, base64url
+    #[arg(long, value_name = "FILE", requires = "eab_kid")]
+    eab_hmac_file: Option<PathBuf>,
+
+    /// Answer the challenge on this address, like 0.0.0.0:80
+    #[arg(long, value_name = "ADDRESS")]
+    http_address: Option<String>,
+
+    /// Put the files into this directory as well
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+const ROOTS_LIMIT: u64 = 1024 * 1024;
+
+pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CommandError> {
+    let ca_root = match &args.ca_root {
+        Some(path) => Some(context.read_text(path, ROOTS_LIMIT)?),
+        None => None,
+    };
+    let eab = match (args.eab_kid, &args.eab_hmac_file) {
+        (Some(kid), Some(file)) => Some((kid, passphrase::read_file(&context.resolve(file))?.to_string())),
+        _ => None,
+    };
+    let out = match &args.out {
+        Some(out) => Some(files::folder(&context.resolve(out))?.display().to_string()),
+        None => None,
+    };
+    let connection = context.connect()?;
+    context.output.say(&format!("asking for {}", args.domains.join(", ")));
+    let view = connection.call(AcmeIssue {
+        domains: args.domains,
+        email: args.email,
+        ca_url: args.ca_url,
+        agree_tos: args.agree_tos,
+        ca_root,
+        eab,
+        http_address: args.http_address,
+        out,
+    })?;
+    context.output.reply(&view, |output| output.fields(super::fields(&view)))?;
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,130 @@
+//! `pki acme issue|list|renew|revoke`.
+
+use clap::Subcommand;
+use server::ops::acme::{AcmeList, AcmeRenew, AcmeRevoke, AcmeView};
+
+use crate::{
+    context::{Context, distance},
+    error::{CommandError, Outcome},
+    output::{Cell, Column, Style, Table},
+};
+
+mod issue;
+
+/// Obtain certificates from an ACME authority, such as Let's Encrypt
+#[derive(Debug, clap::Args)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Sub,
+}
+
+#[derive(Debug, Subcommand)]
+enum Sub {
+    Issue(issue::Args),
+    /// List what was obtained
+    List,
+    /// Renew what is due, or one certificate now
+    #[command(after_help = "\
+Examples:
+  pki acme renew                  all that are due
+  pki acme renew www.example.org  this one, due or not")]
+    Renew {
+        /// The certificate's first domain; without it all that are due
+        domain: Option<String>,
+    },
+    /// Ask the authority to revoke a certificate
+    Revoke {
+        /// The certificate's first domain
+        domain: String,
+        /// Why, in the words of RFC 5280
+        #[arg(long, value_name = "REASON")]
+        reason: Option<String>,
+    },
+}
+
+pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CommandError> {
+    match args.command {
+        Sub::Issue(args) => issue::run(args, context),
+        Sub::List => {
+            let found = context.connect()?.call(AcmeList {})?;
+            table(&found, context)?;
+            if found.is_empty() {
+                context.output.say("nothing was obtained yet; `pki acme issue DOMAIN` does");
+            }
+            Ok(Outcome::Done)
+        }
+        Sub::Renew { domain } => {
+            let renewed = context.connect()?.call(AcmeRenew { domain })?;
+            table(&renewed, context)?;
+            if renewed.is_empty() {
+                context.output.say("nothing is due");
+            }
+            let failed = renewed.iter().any(|view| view.last_error.is_some());
+            Ok(if failed { Outcome::No } else { Outcome::Done })
+        }
+        Sub::Revoke { domain, reason } => {
+            let revoked = context.connect()?.call(AcmeRevoke { domain, reason })?;
+            context.output.reply(&revoked, |output| output.fields(fields(&revoked)))?;
+            Ok(Outcome::Done)
+        }
+    }
+}
+
+fn table(views: &[AcmeView], context: &mut Context) -> Result<(), CommandError> {
+    let now = context.now();
+    context.output.reply(views, |output| {
+        if views.is_empty() {
+            return Ok(());
+        }
+        let mut table = Table::new([
+            Column::text("DOMAINS"),
+            Column::whole("STATUS"),
+            Column::whole("EXPIRES"),
+            Column::whole("RENEWAL"),
+            Column::text("AUTHORITY"),
+        ]);
+        for view in views {
+            let status = if view.revoked {
+                Cell::styled("revoked", Style::Bad)
+            } else if view.not_after < now {
+                Cell::styled("expired", Style::Faint)
+            } else if view.last_error.is_some() {
+                Cell::styled("failing", Style::Warn)
+            } else {
+                Cell::styled("valid", Style::Good)
+            };
+            table.row([
+                view.domains.join(", ").into(),
+                status,
+                distance(view.not_after, now).into(),
+                distance(view.renew_at, now).into(),
+                view.ca_url.clone().into(),
+            ]);
+        }
+        output.table(&table)?;
+        for view in views {
+            if let Some(error) = &view.last_error {
+                output.warn(&format!("{}: {error}", view.domains.join(", ")));
+            }
+        }
+        Ok(())
+    })
+}
+
+/// One certificate, a name and a value a line.
+fn fields(view: &AcmeView) -> Vec<(&'static str, String)> {
+    let mut fields: Vec<(&'static str, String)> =
+        view.domains.iter().map(|domain| ("domain", domain.clone())).collect();
+    fields.extend([
+        ("authority", view.ca_url.clone()),
+        ("serial", view.serial.clone()),
+        ("valid until", crate::context::moment(view.not_after)),
+        ("renewal", crate::context::moment(view.renew_at)),
+    ]);
+    if view.revoked {
+        fields.push(("revoked", "yes".to_string()));
+    }
+    fields.extend(view.files.iter().map(|file| ("file", file.clone())));
+    fields
+}

@@ -1,0 +1,153 @@
+//! Finds the PKI: a running service's socket, or the directory itself. One code path for both: the
+//! same operations, the same replies.
+//!
+//! The order: `--dir`, else PKI_DIR, else the system's service if its socket is there, else the
+//! user's own directory. Where a service listens it is used; where none does, the owner of the
+//! directory, and nobody else, opens the store and runs the operation in process. While another
+//! command holds the store we wait (`--wait`), and switch to the socket if a service comes up.
+
+mod local;
+mod socket;
+
+use std::{
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use server::{Pki, ops::Operation};
+
+pub use local::open;
+
+use crate::{
+    context::Context,
+    environment::Environment,
+    error::{CommandError, Kind},
+};
+
+/// The system service's socket.
+const SYSTEM_SOCKET: &str = "/run/pki/pki.socket";
+
+/// Where the PKI is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Location {
+    /// A directory; its service, if one runs, listens inside.
+    Directory(PathBuf),
+    /// The system's service.
+    System(PathBuf),
+}
+
+/// A way to the PKI.
+pub enum Connection {
+    /// Opened by this process.
+    Here {
+        /// The PKI.
+        pki: Box<Pki>,
+        /// The clock.
+        environment: Box<Environment>,
+    },
+    /// A running service.
+    Service(socket::Service),
+}
+
+impl Connection {
+    /// Runs an operation.
+    pub fn call<O: Operation>(&self, operation: O) -> Result<O::Reply, CommandError> {
+        match self {
+            Connection::Here { pki, environment } => {
+                let now = (environment.now)();
+                // Certificates and lists know no fractions (RFC 5280 §4.1.2.5).
+                let now = now.replace_nanosecond(0).unwrap_or(now);
+                pki.run(operation, &server::peer::own(), now)
+                    .map_err(|error| CommandError::from(server::http::problem::problem(&error)))
+            }
+            Connection::Service(service) => service.call(operation),
+        }
+    }
+
+    /// Whether a service answers.
+    pub fn is_service(&self) -> bool {
+        matches!(self, Connection::Service(_))
+    }
+}
+
+impl Context {
+    /// Where the PKI is, by the arguments and the environment.
+    pub fn location(&self) -> Result<Location, CommandError> {
+        if let Some(dir) = &self.global.dir {
+            return Ok(Location::Directory(self.resolve(dir)));
+        }
+        if let Some(dir) = self.environment.variable("PKI_DIR") {
+            return Ok(Location::Directory(self.resolve(Path::new(dir))));
+        }
+        let system = Path::new(SYSTEM_SOCKET);
+        if system.exists() {
+            return Ok(Location::System(system.to_path_buf()));
+        }
+        own_directory(&self.environment).map(Location::Directory)
+    }
+
+    /// The PKI's directory, for commands that work on files.
+    pub fn directory(&self) -> Result<PathBuf, CommandError> {
+        match self.location()? {
+            Location::Directory(directory) => Ok(directory),
+            Location::System(socket) => Err(CommandError::new(
+                Kind::Denied,
+                format!("the system's service holds the PKI ({})", socket.display()),
+            )
+            .hint("name the directory with --dir, or work as its user: `sudo -u pki pki … --dir /var/lib/pki`")),
+        }
+    }
+
+    /// Connects: to the service if one listens, else to the directory itself.
+    pub fn connect(&mut self) -> Result<Connection, CommandError> {
+        let directory = match self.location()? {
+            Location::System(socket) => {
+                return match socket::Service::connect(&socket, self)? {
+                    Some(service) => Ok(Connection::Service(service)),
+                    None => Err(CommandError::new(
+                        Kind::Unavailable,
+                        format!("the system's service does not answer at {}", socket.display()),
+                    )
+                    .hint("`systemctl status pki` says why; --dir names another PKI")),
+                };
+            }
+            Location::Directory(directory) => directory,
+        };
+        let socket = directory.join("pki.socket");
+        let began = Instant::now();
+        let mut waiting = local::Waiting::new();
+        loop {
+            if let Some(service) = socket::Service::connect(&socket, self)? {
+                return Ok(Connection::Service(service));
+            }
+            match local::try_open(&directory, self)? {
+                local::Tried::Open(pki) => {
+                    let environment = Box::new(self.environment.clone());
+                    return Ok(Connection::Here { pki, environment });
+                }
+                local::Tried::Locked { pid } => {
+                    if began.elapsed() >= self.global.wait {
+                        return Err(local::held(&directory, pid, self.global.wait));
+                    }
+                    waiting.pause(pid, self);
+                }
+            }
+        }
+    }
+}
+
+/// The user's own directory (XDG Base Directory Specification).
+fn own_directory(environment: &Environment) -> Result<PathBuf, CommandError> {
+    let data = environment.variable("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    if let Some(data) = data {
+        return Ok(data.join("pki"));
+    }
+    match environment.variable("HOME").map(PathBuf::from).filter(|path| path.is_absolute()) {
+        Some(home) => Ok(home.join(".local/share/pki")),
+        None => Err(CommandError::usage("where is the PKI? neither PKI_DIR nor HOME is set")
+            .hint("name its directory with --dir")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

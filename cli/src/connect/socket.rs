@@ -1,0 +1,209 @@
+//! A running service, spoken to over its Unix socket: HTTP/1.1, one connection a call.
+
+use std::{
+    cell::Cell,
+    io,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use http_body_util::{BodyExt, Full};
+use hyper::{Request, body::Bytes, header};
+use hyper_util::rt::TokioIo;
+use server::{
+    http::{VERSION, VERSION_HEADER},
+    ops::Operation,
+    problem::{Problem, ProblemKind},
+};
+use tokio::{net::UnixStream, runtime::Runtime};
+
+use crate::{
+    context::Context,
+    error::{CommandError, Kind},
+};
+
+/// No operation takes longer; an ACME order may take minutes.
+const DEADLINE: Duration = Duration::from_secs(15 * 60);
+
+/// A running service.
+pub struct Service {
+    socket: PathBuf,
+    runtime: Runtime,
+    /// How long to come back to a service that has too much to do.
+    patience: Duration,
+    /// A version other than ours is worth one warning.
+    warned: Cell<bool>,
+}
+
+/// What came back.
+struct Answer {
+    success: bool,
+    version: Option<String>,
+    body: Bytes,
+}
+
+/// How a call may fail before there is an answer.
+enum Broken {
+    /// Nothing was sent: no one listens any more.
+    Unreached(io::Error),
+    /// It was sent, and what became of it is not known.
+    Midway(Box<dyn std::error::Error>),
+    /// It took longer than any operation may.
+    Late,
+}
+
+impl Service {
+    /// Connects; `None` if no one listens at `socket`.
+    pub fn connect(socket: &Path, context: &Context) -> Result<Option<Service>, CommandError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+            CommandError::internal("cannot talk to the service").because(&error)
+        })?;
+        match runtime.block_on(reach(socket)) {
+            Ok(_stream) => Ok(Some(Service {
+                socket: socket.to_path_buf(),
+                runtime,
+                patience: context.global.wait,
+                warned: Cell::new(false),
+            })),
+            Err(error) => match error.kind() {
+                // No socket; or one that a service which was killed left behind.
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::NotADirectory => {
+                    Ok(None)
+                }
+                io::ErrorKind::PermissionDenied => Err(denied(socket).because(&error)),
+                _ => Err(CommandError::new(
+                    Kind::Unavailable,
+                    format!("cannot reach the service at {}", socket.display()),
+                )
+                .because(&error)
+                .hint("try again in a moment")),
+            },
+        }
+    }
+
+    /// Runs an operation in the service.
+    pub fn call<O: Operation>(&self, operation: O) -> Result<O::Reply, CommandError> {
+        let body = serde_json::to_vec(&operation)
+            .map_err(|error| CommandError::internal("cannot write the request as JSON").because(&error))?;
+        let body = Bytes::from(body);
+        let began = Instant::now();
+        loop {
+            let sent = self.runtime.block_on(self.send(&server::http::path::<O>(), body.clone()));
+            let answer = sent.map_err(|broken| self.broken(&broken))?;
+            self.compare_versions(answer.version.as_deref());
+            if answer.success {
+                return serde_json::from_slice(&answer.body).map_err(|error| self.unreadable(&answer, &error));
+            }
+            let problem: Problem =
+                serde_json::from_slice(&answer.body).map_err(|error| self.unreadable(&answer, &error))?;
+            if problem.kind == ProblemKind::Unavailable && began.elapsed() < self.patience {
+                std::thread::sleep(Duration::from_millis(200));
+                continue;
+            }
+            return Err(problem.into());
+        }
+    }
+
+    async fn send(&self, path: &str, body: Bytes) -> Result<Answer, Broken> {
+        let midway = |error: hyper::Error| Broken::Midway(Box::new(error));
+        let stream = reach(&self.socket).await.map_err(Broken::Unreached)?;
+        let exchange = async {
+            let (mut sender, connection) =
+                hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(midway)?;
+            let request = Request::post(path)
+                .header(header::HOST, "pki")
+                .header(header::CONTENT_TYPE, "application/json")
+                .header(VERSION_HEADER, VERSION)
+                .body(Full::new(body))
+                .map_err(|error| Broken::Midway(Box::new(error)))?;
+            let respond = async {
+                let response = sender.send_request(request).await.map_err(midway)?;
+                let success = response.status().is_success();
+                let version =
+                    response.headers().get(VERSION_HEADER).and_then(|value| value.to_str().ok()).map(str::to_string);
+                let body = response.into_body().collect().await.map_err(midway)?.to_bytes();
+                Ok(Answer { success, version, body })
+            };
+            tokio::pin!(connection, respond);
+            tokio::select! {
+                biased;
+                answer = &mut respond => answer,
+                // The connection ends when the answer is whole, or when it breaks: then the answer says so.
+                _ = &mut connection => respond.await,
+            }
+        };
+        match tokio::time::timeout(DEADLINE, exchange).await {
+            Ok(answer) => answer,
+            Err(_elapsed) => Err(Broken::Late),
+        }
+    }
+
+    fn broken(&self, broken: &Broken) -> CommandError {
+        let socket = self.socket.display();
+        match broken {
+            Broken::Unreached(error) => {
+                CommandError::new(Kind::Unavailable, format!("the service at {socket} went away"))
+                    .because(error)
+                    .hint("nothing was done; try again")
+            }
+            Broken::Midway(error) => {
+                CommandError::new(Kind::Unavailable, format!("the service at {socket} broke off its answer"))
+                    .because(error.as_ref())
+                    .hint("it may have been done or not: look with `pki list` or `pki audit`, or try again")
+            }
+            Broken::Late => CommandError::new(
+                Kind::Unavailable,
+                format!("the service at {socket} did not answer within {} minutes", DEADLINE.as_secs() / 60),
+            )
+            .hint("it may still be done: look with `pki audit`"),
+        }
+    }
+
+    fn unreadable(&self, answer: &Answer, error: &serde_json::Error) -> CommandError {
+        let version = answer.version.as_deref().unwrap_or("unknown");
+        CommandError::internal(format!("the answer of the service (version {version}) cannot be read"))
+            .because(error)
+            .hint(format!("this command is version {VERSION}: restart the service after an upgrade"))
+    }
+
+    fn compare_versions(&self, theirs: Option<&str>) {
+        let theirs = theirs.unwrap_or("unknown");
+        if !same_release(theirs, VERSION) && !self.warned.replace(true) {
+            crate::output::warn_plainly(&format!(
+                "the service is version {theirs}, this command is {VERSION}: restart the service"
+            ));
+        }
+    }
+}
+
+/// Whether two versions agree in major and minor.
+fn same_release(one: &str, other: &str) -> bool {
+    let release = |version: &str| version.splitn(3, '.').take(2).map(str::to_string).collect::<Vec<_>>();
+    release(one) == release(other)
+}
+
+/// Connects, also where the path is longer than a socket address can hold.
+async fn reach(socket: &Path) -> io::Result<UnixStream> {
+    let way = server::listen::reach(socket)?;
+    UnixStream::connect(&way.path).await
+}
+
+fn denied(socket: &Path) -> CommandError {
+    let error = CommandError::new(Kind::Denied, format!("you may not use the service at {}", socket.display()));
+    match super::local::owner_of(socket.parent().unwrap_or(socket)) {
+        Some(owner) => error.hint(format!("sudo -u {owner} pki …")),
+        None => error.hint("work as the user that owns it"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_patch_release_is_the_same_release() {
+        assert!(same_release("1.2.3", "1.2.9"));
+        assert!(!same_release("1.2.3", "1.3.3"));
+        assert!(!same_release("unknown", "1.3.3"));
+    }
+}
