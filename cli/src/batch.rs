@@ -7,12 +7,7 @@
 
 mod rows;
 
-use std::path::Path;
-
-use ca::{
-    cert::{Certificate, Slug},
-    key::PrivateKey,
-};
+use ca::{cert::Certificate, key::PrivateKey};
 use serde::Serialize;
 use server::ops::issue::{IssueMany, Issued, ProfileName, RowReply};
 use store::file::{OnExisting, Visibility};

@@ -16,7 +16,7 @@ use std::{
 
 use server::{Pki, ops::Operation};
 
-pub use local::open;
+
 
 use crate::{
     context::Context,

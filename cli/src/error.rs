@@ -8,6 +8,7 @@ use std::{error::Error, io, path::Path};
 
 use serde::Serialize;
 use server::problem::{Problem, ProblemKind};
+use store::file::FileError;
 
 /// How a command ended when nothing went wrong on the way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,6 +187,33 @@ impl From<Problem> for CommandError {
             message: problem.message,
             causes: problem.causes,
             hints: problem.hint.or(fallback.map(str::to_string)).into_iter().collect(),
+        }
+    }
+}
+
+/// A file could not be placed or read: its message names it already.
+impl From<FileError> for CommandError {
+    fn from(error: FileError) -> CommandError {
+        let io_kind = error.io_kind();
+        if let (FileError::Io { operation, path, source }, Some(_)) = (&error, io_kind) {
+            return CommandError::file(operation, path, source);
+        }
+        let refusal = CommandError::conflict(error.to_string());
+        match &error {
+            FileError::Exists { .. } => refusal.hint("choose another path, or move what is there out of the way"),
+            FileError::Irregular { .. } | FileError::NotADirectory { .. } => {
+                refusal.hint("choose another path: nothing is written through or over it")
+            }
+            FileError::Exposed { path, mode } => {
+                let owner_only = format!("{:o}", mode & 0o700);
+                CommandError { kind: Kind::Denied, ..refusal }
+                    .hint(format!("chmod {owner_only} {}", path.display()))
+                    .hint("if others may have read it, replace the secret")
+            }
+            FileError::NoName { .. } | FileError::TooLarge { .. } => {
+                CommandError { kind: Kind::Usage, ..refusal }.hint("check that it is the file you mean")
+            }
+            other => CommandError::internal(other.to_string()),
         }
     }
 }

@@ -19,7 +19,7 @@ use store::file::{FileError, OnExisting, Visibility};
 use zeroize::Zeroizing;
 
 pub use folder::Folder;
-pub use p12::{Pkcs12, encode as encode_p12};
+pub use p12::Pkcs12;
 pub use pending::{Decoded, Pending};
 pub use start::{Found, Overwrite, Refusal, Start, start};
 
@@ -150,19 +150,6 @@ impl Place {
         store::file::remove(&self.pending_path())?;
         Ok(placed)
     }
-}
-
-/// Reads a private key's file; refused if others can read it.
-pub fn read_key(path: &Path) -> Result<Zeroizing<String>, CommandError> {
-    let bytes = store::file::read_secret(path)?;
-    text(&bytes).ok_or_else(|| {
-        CommandError::usage(format!("{} is not a PEM file", path.display())).hint("expected a private key in PEM")
-    })
-}
-
-/// Bytes as text, if they are; wiped with the copy they came from.
-fn text(bytes: &[u8]) -> Option<Zeroizing<String>> {
-    std::str::from_utf8(bytes).ok().map(|text| Zeroizing::new(text.to_string()))
 }
 
 /// The folder for `--out`, made if it is missing: for its owner alone, since keys go there.

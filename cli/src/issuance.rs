@@ -142,7 +142,8 @@ pub fn prepare(
     let subject = CommonName::from_str(name).or_else(|_| CommonName::from_str("named in the request"));
     let csr = ca::key::make_csr(&key, &subject.map_err(|error| failed(&error))?, names)
         .map_err(|error| failed(&error))?;
-    Ok(Pending { request, key: key.to_pem(), csr })
+    let key = key.to_pem().map_err(|error| failed(&error))?;
+    Ok(Pending { request, key, csr })
 }
 
 /// Issues one certificate and puts its files in place.

@@ -109,8 +109,9 @@ fn usage_error(error: &clap::Error) -> CommandError {
         } else if paragraph.starts_with('[') {
             failure.message = format!("{} {paragraph}", failure.message);
         } else if !paragraph.is_empty() {
-            let hint = paragraph.trim_end_matches('.').replace("For more information, try", "more:");
-            failure = failure.hint(hint);
+            let hint = paragraph.trim_end_matches('.');
+            let more = hint.strip_prefix("For more information, try '--help'").map(|_| "`--help` says more");
+            failure = failure.hint(more.unwrap_or(hint));
         }
     }
     failure

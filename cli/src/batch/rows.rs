@@ -51,7 +51,6 @@ pub fn parse(text: &str, defaults: Defaults) -> Result<Vec<Row>, CommandError> {
     let mut reader = csv::ReaderBuilder::new()
         .flexible(true)
         .trim(csv::Trim::All)
-        .comment(Some(b'#'))
         .from_reader(text.as_bytes());
     let header = reader.headers().map_err(|error| refuse("its first line cannot be read").because(&error))?;
     let columns = columns(header)?;
@@ -66,7 +65,7 @@ pub fn parse(text: &str, defaults: Defaults) -> Result<Vec<Row>, CommandError> {
                 continue;
             }
         };
-        let line = record.position().map_or(0, csv::Position::line);
+        let line = record.position().map_or(0, |position| line(text, position));
         if record.len() != columns.len() {
             let (found, expected) = (record.len(), columns.len());
             faults.push(format!("line {line}: {found} values where the header has {expected} columns"));
@@ -96,6 +95,14 @@ pub fn parse(text: &str, defaults: Defaults) -> Result<Vec<Row>, CommandError> {
     let mut error = refuse("some of its lines are no rows");
     error.causes = faults;
     Err(error)
+}
+
+/// The line that a record begins on: its position is that of the empty lines before it.
+fn line(text: &str, position: &csv::Position) -> u64 {
+    let from = usize::try_from(position.byte()).unwrap_or(usize::MAX);
+    let rest = text.as_bytes().get(from..).unwrap_or_default();
+    let empty = rest.iter().take_while(|byte| matches!(byte, b'\n' | b'\r'));
+    position.line() + empty.filter(|byte| **byte == b'\n').count() as u64
 }
 
 fn columns(header: &csv::StringRecord) -> Result<Vec<&'static str>, CommandError> {
@@ -182,7 +189,7 @@ mod tests {
 
     #[test]
     fn rows_are_read_with_their_lines() {
-        let rows = rows("name,email,days,key_type\n# people\nalice,a@example.org; b@example.org,30,p256\nbob,,,\n").unwrap();
+        let rows = rows("name,email,days,key_type\n\nalice,a@example.org; b@example.org,30,p256\nbob,,,\n").unwrap();
         assert_eq!(rows.iter().map(|row| row.line).collect::<Vec<_>>(), [3, 4]);
         let alice = rows[0].request.as_ref().unwrap();
         assert_eq!((alice.days, alice.key_type, alice.names.len()), (Some(30), KeyType::P256, 2));
@@ -217,7 +224,8 @@ mod tests {
 
     #[test]
     fn names_that_share_a_file_are_duplicates() {
-        let error = rows("name\nalice/b\nalice b\n").unwrap_err();
+        let defaults = Defaults { profile: ProfileName::Server, days: None, key_type: KeyType::P384 };
+        let error = parse("name\nwww.example.org\nWWW.Example.ORG\n", defaults).unwrap_err();
         assert_eq!(error.causes.len(), 1, "{error:?}");
     }
 

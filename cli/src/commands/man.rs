@@ -28,7 +28,7 @@ pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> 
     let mut tree = Cli::command();
     tree.build();
     let Some(directory) = &args.out else {
-        context.output.raw(&page(&tree, "pki")?)?;
+        context.output.raw(&page(&tree)?)?;
         return Ok(Outcome::Done);
     };
     let directory = context.resolve(directory);
@@ -37,7 +37,7 @@ pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> 
     let mut waiting = vec![(tree, "pki".to_string())];
     while let Some((command, name)) = waiting.pop() {
         let path = directory.join(format!("{name}.1"));
-        files::write(&path, &page(&command, &name)?, Visibility::Public, OnExisting::Replace)?;
+        files::write(&path, &page(&command)?, Visibility::Public, OnExisting::Replace)?;
         written += 1;
         for child in command.get_subcommands().filter(|child| child.get_name() != "help") {
             waiting.push((child.clone(), format!("{name}-{}", child.get_name())));
@@ -47,9 +47,9 @@ pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> 
     Ok(Outcome::Done)
 }
 
-fn page(command: &clap::Command, name: &str) -> Result<Vec<u8>, CommandError> {
+fn page(command: &clap::Command) -> Result<Vec<u8>, CommandError> {
     let mut page = Vec::new();
-    clap_mangen::Man::new(command.clone().name(name.to_string()))
+    clap_mangen::Man::new(command.clone())
         .render(&mut page)
         .map_err(|error| CommandError::internal("cannot render the manual page").because(&error))?;
     Ok(page)

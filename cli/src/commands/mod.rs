@@ -15,6 +15,7 @@ mod config;
 mod crl;
 mod doctor;
 mod info;
+pub mod issue;
 mod issue_client;
 mod issue_server;
 mod list;

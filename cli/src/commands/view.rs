@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 
 use crate::{
     context::{distance, moment},
-    error::{CommandError, Outcome},
+    error::Outcome,
     output::{Cell, Column, Output, Style, Table},
 };
 
@@ -140,14 +140,6 @@ pub fn publication(publication: &Publication, output: &mut Output) -> Outcome {
             Outcome::CrlPending
         }
     }
-}
-
-/// Prints warnings that came with a reply.
-pub fn warnings(warnings: &[String], output: &mut Output) -> Result<(), CommandError> {
-    for warning in warnings {
-        output.warn(warning);
-    }
-    Ok(())
 }
 
 /// When and by whom a certificate was issued.

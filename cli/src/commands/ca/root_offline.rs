@@ -41,7 +41,6 @@ pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> 
         let failure = CommandError::from(error);
         match failure.kind {
             Kind::NotFound => CommandError::not_found("the root's key is not here")
-                .because(&std::io::Error::from(std::io::ErrorKind::NotFound))
                 .hint("`pki ca list` says where each key is"),
             _ => failure,
         }

@@ -1,0 +1,1 @@
+//! The reference in `docs/`, rendered from the command tree.
