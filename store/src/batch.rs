@@ -20,6 +20,16 @@ pub enum Write {
     Delete,
 }
 
+impl Write {
+    /// The length of the value that is put.
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Write::Put(value) => value.len(),
+            Write::Delete => 0,
+        }
+    }
+}
+
 /// One change, committed whole or not at all, and one line in the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {

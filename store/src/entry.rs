@@ -21,6 +21,17 @@ impl std::fmt::Display for Sequence {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version(pub Sequence);
 
+/// A stretch of the history. A new one begins when a store is restored from a backup: what was
+/// committed after the backup is lost, and numbers that others have seen must not come again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Epoch(pub u32);
+
+impl std::fmt::Display for Epoch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// How long an entry's body must be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Class {
@@ -35,6 +46,8 @@ pub enum Class {
 pub struct Entry {
     /// Its place in the history.
     pub sequence: Sequence,
+    /// The stretch of the history it belongs to.
+    pub epoch: Epoch,
     /// How long its body is kept.
     pub class: Class,
     /// When it was decided, in seconds since 1970-01-01T00:00:00Z.

@@ -14,20 +14,34 @@
 //! keys that are *absent*. What this crate refuses to know: what a certificate is.
 
 mod batch;
+mod chain;
+pub mod checkpoint;
+mod embedded;
 mod entry;
 mod error;
 pub mod file;
 mod key;
 mod memory;
 pub mod seal;
+mod snapshot;
 mod table;
 
+use std::path::Path;
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
+use checkpoint::{AuditKey, Checkpoint, LogName};
+
 pub use batch::{Batch, Expectation, Write};
-pub use entry::{Class, Entry, Sequence, Version};
+pub use chain::{Hash, MAX_WORDS, Tip};
+pub use embedded::{
+    Create, DroppedTail, IndexState, Limits, OpenOptions, OpenReport, Origin, Sealing, SegmentReport,
+    VerifyReport,
+};
+pub use entry::{Class, Entry, Epoch, Sequence, Version};
 pub use error::Error;
 pub use key::{Key, KeyRange};
+pub use snapshot::{Snapshot, SnapshotFile};
 pub use table::{Format, Record, Table, Versioned};
 
 /// A value as it was read, with the version that a [`Batch`] may expect.
@@ -59,6 +73,7 @@ pub struct Store {
 #[derive(Clone)]
 enum Engine {
     Memory(memory::Memory),
+    Embedded(embedded::Embedded),
 }
 
 impl Store {
@@ -67,10 +82,30 @@ impl Store {
         Store { engine: Engine::Memory(memory::Memory::default()) }
     }
 
+    /// Opens the store in the directory `dir` and tells what was found there.
+    ///
+    /// One process at a time has it open ([`Error::Locked`]). A journal that lacks what had been
+    /// acknowledged is refused with [`Error::Damaged`] or [`Error::Missing`]; the index may be lost
+    /// and is built again.
+    pub fn open(dir: &Path, options: OpenOptions) -> Result<(Store, OpenReport), Error> {
+        let (engine, report) = embedded::Embedded::open(dir, options)?;
+        Ok((Store { engine: Engine::Embedded(engine) }, report))
+    }
+
+    /// Commits what waits, then gives the directory back; also done when the last clone is dropped.
+    /// Afterwards every clone answers [`Error::Closed`]. A store in memory stays as it is.
+    pub fn close(&self) {
+        match &self.engine {
+            Engine::Memory(_) => {}
+            Engine::Embedded(engine) => engine.close(),
+        }
+    }
+
     /// Reads one record; `None` if there is none.
     pub fn get(&self, key: &Key) -> Result<Option<Stored>, Error> {
         match &self.engine {
             Engine::Memory(engine) => engine.get(key),
+            Engine::Embedded(engine) => engine.get(key),
         }
     }
 
@@ -84,6 +119,7 @@ impl Store {
     ) -> Result<Vec<Stored>, Error> {
         match &self.engine {
             Engine::Memory(engine) => engine.scan(range, after, limit, direction),
+            Engine::Embedded(engine) => engine.scan(range, after, limit, direction),
         }
     }
 
@@ -97,15 +133,44 @@ impl Store {
     /// Hands a batch to the committer without waiting. Batches submitted together share one
     /// `fdatasync` (group commit); [`Pending::wait`] answers when this one is durable or refused.
     pub fn submit(&self, batch: Batch) -> Pending {
+        self.submit_step(batch, embedded::EpochStep::Same)
+    }
+
+    /// Commits a batch whose entry is the first of a new [`Epoch`]; returns that epoch.
+    pub fn begin_epoch(&self, batch: Batch) -> Result<Epoch, Error> {
+        let sequence = self.submit_step(batch, embedded::EpochStep::Next).wait()?;
+        Ok(self.tip_at(sequence)?.epoch)
+    }
+
+    fn submit_step(&self, batch: Batch, step: embedded::EpochStep) -> Pending {
+        let (sender, answer) = sync_channel(1);
         match &self.engine {
-            Engine::Memory(engine) => Pending::ready(engine.commit(batch)),
+            Engine::Memory(engine) => {
+                let _ = sender.send(engine.commit(batch, step));
+            }
+            Engine::Embedded(engine) => engine.submit(batch, step, sender),
         }
+        Pending { answer }
     }
 
     /// The sequence of the newest durable entry; [`Sequence::ZERO`] in an empty store.
     pub fn head(&self) -> Sequence {
+        self.tip().sequence
+    }
+
+    /// The newest durable entry, its epoch and the hash of its header.
+    pub fn tip(&self) -> Tip {
         match &self.engine {
-            Engine::Memory(engine) => engine.head(),
+            Engine::Memory(engine) => engine.tip(),
+            Engine::Embedded(engine) => engine.tip(),
+        }
+    }
+
+    /// The same as it stood when `sequence` was the newest; [`Error::NoEntry`] if it never was.
+    pub fn tip_at(&self, sequence: Sequence) -> Result<Tip, Error> {
+        match &self.engine {
+            Engine::Memory(engine) => engine.tip_at(sequence),
+            Engine::Embedded(engine) => engine.tip_at(sequence),
         }
     }
 
@@ -113,6 +178,7 @@ impl Store {
     pub fn follow(&self, after: Sequence, limit: usize) -> Result<Vec<std::sync::Arc<Entry>>, Error> {
         match &self.engine {
             Engine::Memory(engine) => engine.follow(after, limit),
+            Engine::Embedded(engine) => engine.follow(after, limit),
         }
     }
 
@@ -120,22 +186,76 @@ impl Store {
     pub fn wait(&self, after: Sequence, timeout: Duration) -> Sequence {
         match &self.engine {
             Engine::Memory(engine) => engine.wait(after, timeout),
+            Engine::Embedded(engine) => engine.wait(after, timeout),
+        }
+    }
+
+    /// Signs a checkpoint of the newest entry and keeps a copy, which the next open holds the
+    /// journal against. `time` is in seconds since 1970-01-01T00:00:00Z.
+    pub fn checkpoint(&self, key: &AuditKey, origin: &LogName, time: i64) -> Result<String, Error> {
+        let note = Checkpoint::new(origin.clone(), self.tip(), time).sign(key)?;
+        match &self.engine {
+            Engine::Memory(_) => {}
+            Engine::Embedded(engine) => engine.keep_checkpoint(&note)?,
+        }
+        Ok(note)
+    }
+
+    /// Shows that the history continues the one a checkpoint speaks of; else
+    /// [`Error::Inconsistent`].
+    pub fn verify_against(&self, checkpoint: &Checkpoint) -> Result<(), Error> {
+        let sequence = checkpoint.sequence;
+        let differs = |reason| Error::Inconsistent { sequence, reason };
+        match self.tip_at(sequence) {
+            Ok(tip) if tip.hash != checkpoint.hash => Err(differs("it has another entry there")),
+            Ok(tip) if tip.epoch != checkpoint.epoch => Err(differs("that entry has another epoch")),
+            Ok(_) => Ok(()),
+            Err(Error::NoEntry { .. }) => Err(differs("it ends before")),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Reads the whole journal again and checks every byte: checksums, chain, bodies, seals. Damage
+    /// is [`Error::Damaged`].
+    pub fn verify(&self) -> Result<VerifyReport, Error> {
+        match &self.engine {
+            Engine::Memory(_) => Err(Error::InMemory),
+            Engine::Embedded(engine) => engine.verify(),
+        }
+    }
+
+    /// As [`Store::verify`] for one segment, from 1 to [`Store::segments`]: for checking piece by
+    /// piece in the background.
+    pub fn verify_segment(&self, number: u64) -> Result<SegmentReport, Error> {
+        match &self.engine {
+            Engine::Memory(_) => Err(Error::InMemory),
+            Engine::Embedded(engine) => engine.verify_segment(number),
+        }
+    }
+
+    /// How many segments the journal has.
+    pub fn segments(&self) -> u64 {
+        match &self.engine {
+            Engine::Memory(_) => 0,
+            Engine::Embedded(engine) => engine.segments(),
+        }
+    }
+
+    /// What a copy of the store at this moment consists of; commits go on while it is read.
+    pub fn snapshot(&self) -> Result<Snapshot, Error> {
+        match &self.engine {
+            Engine::Memory(_) => Err(Error::InMemory),
+            Engine::Embedded(engine) => engine.snapshot(),
         }
     }
 }
 
 /// A batch under way.
 pub struct Pending {
-    answer: std::sync::mpsc::Receiver<Result<Sequence, Error>>,
+    answer: Receiver<Result<Sequence, Error>>,
 }
 
 impl Pending {
-    fn ready(answer: Result<Sequence, Error>) -> Pending {
-        let (sender, receiver) = std::sync::mpsc::sync_channel(1);
-        let _ = sender.send(answer);
-        Pending { answer: receiver }
-    }
-
     /// Waits until the batch is durable or refused.
     pub fn wait(self) -> Result<Sequence, Error> {
         self.answer.recv().unwrap_or(Err(Error::Closed))

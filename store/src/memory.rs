@@ -5,7 +5,11 @@ use std::ops::Bound;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::{Batch, Direction, Entry, Error, Expectation, Key, KeyRange, Sequence, Stored, Version, Write};
+use crate::chain::{Words, check_words, encode_body, hash};
+use crate::embedded::EpochStep;
+use crate::{
+    Batch, Direction, Entry, Epoch, Error, Expectation, Key, KeyRange, Sequence, Stored, Tip, Version, Write,
+};
 
 #[derive(Clone, Default)]
 pub(crate) struct Memory {
@@ -16,6 +20,8 @@ pub(crate) struct Memory {
 struct State {
     records: BTreeMap<Key, (Version, Vec<u8>)>,
     entries: Vec<Arc<Entry>>,
+    /// The history after each entry.
+    tips: Vec<Tip>,
 }
 
 impl Memory {
@@ -65,7 +71,9 @@ impl Memory {
         })
     }
 
-    pub(crate) fn commit(&self, batch: Batch) -> Result<Sequence, Error> {
+    pub(crate) fn commit(&self, batch: Batch, step: EpochStep) -> Result<Sequence, Error> {
+        check_words(&batch.who, &batch.what)?;
+        let body = hash(&encode_body(&batch.writes).bytes);
         let mut state = self.state();
         for (key, expectation) in &batch.expects {
             let found = state.records.get(key).map(|(version, _)| *version);
@@ -77,7 +85,14 @@ impl Memory {
                 return Err(Error::Conflict { key: key.clone() });
             }
         }
-        let sequence = Sequence(state.entries.len() as u64 + 1);
+        let tip = state.tips.last().copied().unwrap_or(Tip::START);
+        let epoch = match step {
+            EpochStep::Same => tip.epoch,
+            EpochStep::Next => Epoch(tip.epoch.0.saturating_add(1)),
+        };
+        let words = Words { class: batch.class, time: batch.time, who: &batch.who, what: &batch.what };
+        let (_, tip) = tip.next(&words, epoch, body);
+        let sequence = tip.sequence;
         for (key, write) in &batch.writes {
             match write {
                 Write::Put(value) => {
@@ -90,18 +105,29 @@ impl Memory {
         }
         state.entries.push(Arc::new(Entry {
             sequence,
+            epoch,
             class: batch.class,
             time: batch.time,
             who: batch.who,
             what: batch.what,
             writes: Some(batch.writes),
         }));
+        state.tips.push(tip);
         self.shared.1.notify_all();
         Ok(sequence)
     }
 
-    pub(crate) fn head(&self) -> Sequence {
-        Sequence(self.state().entries.len() as u64)
+    pub(crate) fn tip(&self) -> Tip {
+        self.state().tips.last().copied().unwrap_or(Tip::START)
+    }
+
+    pub(crate) fn tip_at(&self, sequence: Sequence) -> Result<Tip, Error> {
+        let found = match sequence.0.checked_sub(1).map(usize::try_from) {
+            None => Some(Tip::START),
+            Some(Ok(at)) => self.state().tips.get(at).copied(),
+            Some(Err(_)) => None,
+        };
+        found.ok_or(Error::NoEntry { sequence })
     }
 
     pub(crate) fn follow(&self, after: Sequence, limit: usize) -> Result<Vec<Arc<Entry>>, Error> {

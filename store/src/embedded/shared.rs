@@ -1,0 +1,136 @@
+//! What the committer and the readers of a store share.
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use super::head::Head;
+use super::index::Index;
+use super::journal::{Journal, Walk};
+use super::layout::Limits;
+use super::queue::Queue;
+use crate::chain::writes;
+use crate::{Entry, Epoch, Error, Sequence};
+
+/// Why the store takes no more batches.
+#[derive(Clone)]
+pub(crate) struct Failure {
+    pub(crate) operation: &'static str,
+    pub(crate) path: PathBuf,
+    pub(crate) source: Arc<io::Error>,
+}
+
+impl Failure {
+    pub(crate) fn error(&self) -> Error {
+        Error::Failed { operation: self.operation, path: self.path.clone(), source: Arc::clone(&self.source) }
+    }
+}
+
+pub(crate) struct State {
+    pub(crate) head: Head,
+    recent: VecDeque<(usize, Arc<Entry>)>,
+    recent_bytes: usize,
+    pub(crate) failure: Option<Failure>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) journal: Journal,
+    pub(crate) limits: Limits,
+    pub(crate) queue: Queue,
+    /// `None` once the store is closed.
+    pub(crate) index: RwLock<Option<Index>>,
+    state: Mutex<State>,
+    moved: Condvar,
+}
+
+impl Shared {
+    pub(crate) fn new(journal: Journal, limits: Limits, index: Index, head: Head) -> Shared {
+        let state = State { head, recent: VecDeque::new(), recent_bytes: 0, failure: None };
+        Shared {
+            journal,
+            limits,
+            queue: Queue::default(),
+            index: RwLock::new(Some(index)),
+            state: Mutex::new(state),
+            moved: Condvar::new(),
+        }
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs `read` on the index.
+    pub(crate) fn with_index<T>(&self, read: impl FnOnce(&Index) -> Result<T, Error>) -> Result<T, Error> {
+        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        read(index.as_ref().ok_or(Error::Closed)?)
+    }
+
+    /// Publishes what was committed, then wakes those who wait for it.
+    pub(crate) fn advance(&self, head: Head, entries: Vec<(usize, Arc<Entry>)>) {
+        let mut state = self.state();
+        state.head = head;
+        for (size, entry) in entries {
+            state.recent_bytes += size;
+            state.recent.push_back((size, entry));
+        }
+        while state.recent.len() > self.limits.recent || state.recent_bytes > self.limits.recent_bytes {
+            let Some((size, _)) = state.recent.pop_front() else { break };
+            state.recent_bytes -= size;
+        }
+        drop(state);
+        self.moved.notify_all();
+    }
+
+    pub(crate) fn fail(&self, failure: Failure) {
+        self.state().failure.get_or_insert(failure);
+    }
+
+    pub(crate) fn head(&self) -> Head {
+        self.state().head
+    }
+
+    pub(crate) fn wait(&self, after: Sequence, timeout: Duration) -> Sequence {
+        let (state, _) = self
+            .moved
+            .wait_timeout_while(self.state(), timeout, |state| state.head.tip.sequence <= after)
+            .unwrap_or_else(PoisonError::into_inner);
+        state.head.tip.sequence
+    }
+
+    /// Entries after `after`: the newest from memory, older ones from the journal.
+    pub(crate) fn follow(&self, after: Sequence, limit: usize) -> Result<Vec<Arc<Entry>>, Error> {
+        let head = {
+            let state = self.state();
+            if state.head.tip.sequence <= after || limit == 0 {
+                return Ok(Vec::new());
+            }
+            let oldest = state.recent.front().map_or(u64::MAX, |(_, entry)| entry.sequence.0);
+            if oldest <= after.0 + 1 {
+                let skip = usize::try_from(after.0 + 1 - oldest).unwrap_or(usize::MAX);
+                let recent = state.recent.iter().skip(skip).take(limit);
+                return Ok(recent.map(|(_, entry)| Arc::clone(entry)).collect());
+            }
+            state.head
+        };
+        let mut found = Vec::new();
+        self.journal.entries(after, head.end, |at, entry| {
+            let damaged =
+                |reason: String| Error::damaged(&self.journal.layout.segment(at.segment), at.offset, reason);
+            let header = &entry.header;
+            found.push(Arc::new(Entry {
+                sequence: Sequence(header.sequence),
+                epoch: Epoch(header.epoch),
+                class: header.class().ok_or_else(|| damaged("an unknown class".to_owned()))?,
+                time: header.time,
+                who: header.who.clone(),
+                what: header.what.clone(),
+                writes: entry.body.map(|(_, body)| writes(body)).transpose().map_err(damaged)?,
+            }));
+            Ok(if found.len() < limit { Walk::On } else { Walk::Stop })
+        })?;
+        Ok(found)
+    }
+}
