@@ -1,4 +1,31 @@
 //! Turns a request and a profile into a signed, recorded certificate.
+//!
+//! [`cert`] and [`key`] are values: certificates, requests, names, keys. The rest is an authority:
+//! [`profile`] says what a kind of certificate may be, [`template`] writes the bytes, [`lint`] reads them
+//! again and refuses what breaks a rule, [`signer`] signs what was linted and nothing else, [`plan`]
+//! decides, [`issue`] commits, [`inventory`] finds again. [`hierarchy`] makes and rotates the authorities.
+//!
+//! It knows no HTTP, no terminal and no clock, and never asks who is asking: whoever calls was permitted.
 
+pub mod authority;
+pub mod blocked;
 pub mod cert;
+pub mod constraints;
+pub mod distribution;
+mod error;
+pub mod hierarchy;
+pub mod inventory;
+pub mod issue;
+pub mod issuer;
 pub mod key;
+pub mod keyring;
+pub mod lint;
+pub mod plan;
+pub mod profile;
+pub mod records;
+pub mod renew;
+pub mod signer;
+pub mod subject;
+pub mod template;
+
+pub use error::Error;

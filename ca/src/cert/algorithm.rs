@@ -242,7 +242,8 @@ fn describe(oid: ObjectIdentifier) -> String {
         "1.2.840.113549.1.1.5" | "1.3.14.3.2.29" => "RSA with SHA-1".to_owned(),
         "1.2.840.113549.1.1.14" => "RSA with SHA-224".to_owned(),
         "1.2.840.113549.1.1.10" => {
-            "RSA-PSS with unusual parameters (SHA-2, MGF1 over the same digest, salt as long as it)".to_owned()
+            "RSA-PSS with unusual parameters (SHA-2, MGF1 over the same digest, salt as long as it)"
+                .to_owned()
         }
         "1.2.840.10040.4.3" => "DSA with SHA-1".to_owned(),
         "2.16.840.1.101.3.4.3.1" => "DSA with SHA-224".to_owned(),

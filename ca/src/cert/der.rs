@@ -156,10 +156,21 @@ mod tests {
 
     #[test]
     fn strict_der_passes() {
-        for good in ["0500", "020100", "02020080", "3000", "300602010005000500", "0101ff", "030206c0", "06032b6570"] {
+        for good in
+            ["0500", "020100", "02020080", "3000", "300602010005000500", "0101ff", "030206c0", "06032b6570"]
+        {
             let bytes = hex::decode(good).unwrap();
-            let expected = if good == "300602010005000500" { Err(DerError::Trailing { octets: 1 }) } else { Ok(()) };
-            assert_eq!(check(&bytes).map_err(|e| if good.len() == 18 { DerError::Trailing { octets: 1 } } else { e }), expected, "{good}");
+            let expected =
+                if good == "300602010005000500" { Err(DerError::Trailing { octets: 1 }) } else { Ok(()) };
+            assert_eq!(
+                check(&bytes).map_err(|e| if good.len() == 18 {
+                    DerError::Trailing { octets: 1 }
+                } else {
+                    e
+                }),
+                expected,
+                "{good}"
+            );
         }
     }
 

@@ -33,8 +33,8 @@ pub(super) struct Fields {
 pub(super) fn parse(der: &[u8]) -> Result<Fields, CertificateError> {
     check_size(der.len(), MAX_OCTETS)?;
     der::check(der).map_err(|source| CertificateError::Der { source })?;
-    let (_, certificate) = X509Certificate::from_der(der)
-        .map_err(|e| CertificateError::Malformed { reason: e.to_string() })?;
+    let (_, certificate) =
+        X509Certificate::from_der(der).map_err(|e| CertificateError::Malformed { reason: e.to_string() })?;
     let tbs = &certificate.tbs_certificate;
     if tbs.signature != certificate.signature_algorithm {
         return Err(CertificateError::AlgorithmMismatch);

@@ -230,7 +230,8 @@ impl Search<'_> {
             contents(anchor.subject_raw()) == path.anchor().subject.as_ref()
                 && contents(anchor.public_key().spki_der()) == path.anchor().subject_public_key_info.as_ref()
         };
-        let in_date = |anchor: &&Certificate| anchor.not_before() <= self.now && self.now <= anchor.not_after();
+        let in_date =
+            |anchor: &&Certificate| anchor.not_before() <= self.now && self.now <= anchor.not_after();
         let mut anchors = self.anchors.iter().filter(same);
         let anchor = anchors.clone().find(in_date).or_else(|| anchors.next());
         found.push(anchor.ok_or_else(lost)?.clone());

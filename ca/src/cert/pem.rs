@@ -180,7 +180,9 @@ fn body<'a>(
         base64.extend_from_slice(line);
     }
     let mut der = Zeroizing::new(Vec::with_capacity(base64.len() / 4 * 3 + 3));
-    STANDARD.decode_vec(base64.as_slice(), &mut der).map_err(|_| PemError::Base64 { label: shown.clone() })?;
+    STANDARD
+        .decode_vec(base64.as_slice(), &mut der)
+        .map_err(|_| PemError::Base64 { label: shown.clone() })?;
     Ok(Block { label: shown, der })
 }
 

@@ -75,17 +75,19 @@ fn pkcs8(der: &[u8]) -> Result<Pair, PrivateKeyError> {
 }
 
 fn unsupported(curve: ObjectIdentifier) -> PrivateKeyError {
-    PrivateKeyError::Public {
-        source: crate::cert::KeyError::UnsupportedCurve { curve: curve.to_string() },
-    }
+    PrivateKeyError::Public { source: crate::cert::KeyError::UnsupportedCurve { curve: curve.to_string() } }
 }
 
 fn named_curve(curve: ObjectIdentifier) -> Option<KeyType> {
     // An identifier's content ends with its curve's OID, tag and length in front of it.
-    [(alg_id::ECDSA_P256, KeyType::P256), (alg_id::ECDSA_P384, KeyType::P384), (alg_id::ECDSA_P521, KeyType::P521)]
-        .into_iter()
-        .find(|(identifier, _)| identifier.as_ref().ends_with(curve.as_bytes()))
-        .map(|(_, key_type)| key_type)
+    [
+        (alg_id::ECDSA_P256, KeyType::P256),
+        (alg_id::ECDSA_P384, KeyType::P384),
+        (alg_id::ECDSA_P521, KeyType::P521),
+    ]
+    .into_iter()
+    .find(|(identifier, _)| identifier.as_ref().ends_with(curve.as_bytes()))
+    .map(|(_, key_type)| key_type)
 }
 
 /// SEC1 names its curve in an optional field, so the curves are tried: only one fits.

@@ -76,7 +76,8 @@ fn parse_authority(authority: &str, text: &str) -> Result<String, NameError> {
     let (host, port) = match authority.strip_prefix('[') {
         Some(bracketed) => {
             let (address, port) = bracketed.split_once(']').ok_or_else(|| refuse("its [ is not closed"))?;
-            let address: Ipv6Addr = address.parse().map_err(|_| refuse("its address is not an IPv6 address"))?;
+            let address: Ipv6Addr =
+                address.parse().map_err(|_| refuse("its address is not an IPv6 address"))?;
             (format!("[{address}]"), port)
         }
         None => {
