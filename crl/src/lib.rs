@@ -1,1 +1,43 @@
-//! Placeholder.
+//! Records revocations and answers "is it revoked?": by the lists it publishes (RFC 5280 §5), and by
+//! the set in memory that the service itself asks.
+//!
+//! A revocation counts here from the moment its commit returned ([`RevokedSet::find`]); publishing
+//! it is a second step that may fail and be repeated. What this crate refuses to know: who may revoke,
+//! and what the clock says.
+
+mod build;
+mod check;
+mod der;
+mod encode;
+mod entry;
+mod error;
+mod files;
+mod flight;
+mod list;
+mod number;
+mod publish;
+mod read;
+mod reason;
+mod revocation;
+mod revoke;
+mod root;
+mod schedule;
+mod set;
+mod verify;
+
+pub use check::{CheckError, check};
+pub use encode::{ListHead, Scope, to_be_signed};
+pub use entry::Entry;
+pub use error::Error;
+pub use flight::Flight;
+pub use list::RevokedList;
+pub use number::{CrlNumber, NumberError};
+pub use publish::{Publication, Published, Publisher, Validity, Which};
+pub use read::ReadError;
+pub use reason::{Reason, ReasonError};
+pub use revocation::{Decision, Refusal, Request, Revocation};
+pub use revoke::{Outcome, Revoked, Target, plan, release, revoke};
+pub use root::{InstallError, Installed, RootCrlDraft};
+pub use schedule::{ListRecord, Observation, Placed, Plan, Standing};
+pub use set::{RevokedSet, RevokedSnapshot};
+pub use verify::{ListFinding, ListReport, ParsedList, VerifyError, verify};

@@ -1,0 +1,101 @@
+//! Where lists lie, and how they get there: each file is absent, old or new, never partial.
+//!
+//! Every authority's own list is `cas/KEYID.crl`, DER. The others are put together from those: `ca.crl`
+//! (PEM) and `ca.crl.der` of the current issuing CA, `root.crl` (PEM), and `chain.crl` (PEM) with the
+//! list of every authority that still has live certificates, the current one first, the root last.
+//! An authority's own file is placed after all that it is part of: if it is the list that the records
+//! name, then so are the others, whatever was interrupted.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use ca::cert::{KeyId, SignedData};
+use store::file::{FileError, OnExisting, Visibility, make_dir, place_with};
+
+use crate::Error;
+
+/// The most octets of a list that are read back: some twenty million entries.
+const LARGEST: usize = 1 << 30;
+
+/// The files of one directory.
+#[derive(Clone, Debug)]
+pub(crate) struct Files {
+    directory: PathBuf,
+}
+
+impl Files {
+    pub(crate) fn new(directory: PathBuf) -> Files {
+        Files { directory }
+    }
+
+    /// An authority's own list, relative to the directory.
+    pub(crate) fn own_name(issuer: &KeyId) -> PathBuf {
+        Path::new("cas").join(format!("{issuer}.crl"))
+    }
+
+    /// A file of the directory.
+    pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    /// The list in an authority's own file, DER; `None` if there is no file.
+    pub(crate) fn own(&self, issuer: &KeyId) -> Result<Option<Vec<u8>>, FileError> {
+        let path = self.path(Files::own_name(issuer));
+        match store::file::read_limited(&path, LARGEST) {
+            Ok(der) => Ok(Some(der)),
+            Err(error) if error.io_kind() == Some(io::ErrorKind::NotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The size of an authority's own list; `None` if there is no file.
+    pub(crate) fn own_size(&self, issuer: &KeyId) -> Option<u64> {
+        std::fs::metadata(self.path(Files::own_name(issuer))).ok().map(|found| found.len())
+    }
+
+    /// Places an authority's own list.
+    pub(crate) fn place_own(&self, issuer: &KeyId, der: &[u8]) -> Result<(), Error> {
+        make_dir(&self.path("cas"), Visibility::Public)?;
+        self.place(&Files::own_name(issuer), |out| out.write_all(der))
+    }
+
+    /// Places a list, DER, under another name.
+    pub(crate) fn place_der(&self, name: &str, der: &[u8]) -> Result<(), Error> {
+        self.place(Path::new(name), |out| out.write_all(der))
+    }
+
+    /// Places lists, PEM, one after the other.
+    pub(crate) fn place_pem(&self, name: &str, lists: &[&[u8]]) -> Result<(), Error> {
+        self.place(Path::new(name), |out| lists.iter().try_for_each(|der| write_pem(out, der)))
+    }
+
+    fn place(&self, name: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Error> {
+        Ok(place_with(&self.path(name), Visibility::Public, OnExisting::Replace, write)?)
+    }
+}
+
+/// SHA-256 of the to-be-signed part of a list; `None` if it is not one.
+pub(crate) fn tbs_digest(der: &[u8]) -> Option<[u8; 32]> {
+    Some(sha256(SignedData::from_der(der).ok()?.tbs))
+}
+
+pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut value = [0; 32];
+    value.copy_from_slice(digest(&SHA256, bytes).as_ref());
+    value
+}
+
+/// Writes one PEM block (RFC 7468 §9), 64 characters a line, without holding its text.
+fn write_pem(out: &mut dyn Write, der: &[u8]) -> io::Result<()> {
+    out.write_all(b"-----BEGIN X509 CRL-----\n")?;
+    let mut line = [0; 65];
+    for octets in der.chunks(48) {
+        let written = STANDARD.encode_slice(octets, &mut line).map_err(io::Error::other)?;
+        line[written] = b'\n';
+        out.write_all(&line[..=written])?;
+    }
+    out.write_all(b"-----END X509 CRL-----\n")
+}

@@ -1,0 +1,383 @@
+//! Publishes the lists: makes those that are wanted, and puts them where others read them.
+//!
+//! Whoever revokes asks afterwards for the list; all who ask while lists are being made share the
+//! next ones ([`Flight`]). A failure undoes nothing: the revocation stands and is enforced here, and
+//! whoever asked is told what the lists lack. What was not placed is due at the next occasion.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ca::authority;
+use ca::cert::KeyId;
+use ca::keyring::Keyring;
+use ca::records::{AuthorityRecord, AuthorityState, KeyPlace};
+use store::{Store, Table};
+use time::{Duration, OffsetDateTime};
+
+use crate::build::{self, ListTerms, SignedList, signed_list};
+use crate::files::{Files, tbs_digest};
+use crate::revoke::ReleaseMark;
+use crate::{CrlNumber, Error, Flight, ListRecord, Placed, RevokedSet, Standing};
+
+/// How long lists are valid; each is due again after half of that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Validity {
+    /// Of issuing CAs.
+    pub issuing: Duration,
+    /// Of the root, while its key is elsewhere and each list is a journey.
+    pub root: Duration,
+}
+
+impl Validity {
+    /// Of the root while its key is here.
+    pub const ROOT_KEY_HERE: Duration = Duration::days(30);
+
+    /// Of an authority's list, by its part and where its key is.
+    pub fn of(&self, authority: &AuthorityRecord) -> Duration {
+        match (authority.role.is_root(), &authority.key) {
+            (false, _) => self.issuing,
+            (true, KeyPlace::Elsewhere { .. }) => self.root,
+            (true, KeyPlace::Here | KeyPlace::HereEncrypted) => self.root.min(Self::ROOT_KEY_HERE),
+        }
+    }
+}
+
+impl Default for Validity {
+    fn default() -> Self {
+        Validity { issuing: Duration::days(7), root: Duration::days(365) }
+    }
+}
+
+/// Which lists are wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// Those of every authority that still has live certificates and whose key is here.
+    All,
+    /// Those of [`Which::All`] that are past half of their time, lack a change, or are not in place.
+    Due,
+    /// Those of these authorities.
+    Of(BTreeSet<KeyId>),
+    /// The root's, to last for a year: its key is about to leave.
+    RootBeforeItLeaves,
+}
+
+/// A list that is in place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// The authority that signed it.
+    pub issuer: KeyId,
+    /// Its number.
+    pub number: CrlNumber,
+    /// When it was made.
+    pub this_update: OffsetDateTime,
+    /// When the next one is due at the latest.
+    pub next_update: OffsetDateTime,
+    /// How many certificates it names.
+    pub entries: u64,
+    /// Its size in octets, DER.
+    pub size: u64,
+    /// Where it lies, relative to the directory.
+    pub path: PathBuf,
+}
+
+/// What came of a publication.
+#[derive(Debug, Default)]
+pub struct Publication {
+    /// The lists that are in place.
+    pub lists: Vec<Published>,
+    /// What failed: the authority whose list is not in place, if it is one's alone, and why.
+    pub failures: Vec<(Option<KeyId>, Error)>,
+}
+
+impl Publication {
+    /// What stood in the way of this authority's list: its own failure, else one of the common files.
+    pub fn failure(&self, issuer: &KeyId) -> Option<&Error> {
+        let own = self.failures.iter().find(|(failed, _)| failed.as_ref() == Some(issuer));
+        own.or_else(|| self.failures.iter().find(|(failed, _)| failed.is_none())).map(|(_, error)| error)
+    }
+}
+
+#[derive(Default)]
+struct Wanted {
+    issuers: BTreeSet<KeyId>,
+    for_a_year: BTreeSet<KeyId>,
+}
+
+/// Publishes the lists of one PKI into its directory.
+pub struct Publisher {
+    store: Store,
+    keyring: Arc<Keyring>,
+    revoked: RevokedSet,
+    files: Files,
+    flight: Flight<Wanted, Publication>,
+    /// Digests of the lists known to be in place.
+    placed: Mutex<BTreeMap<KeyId, [u8; 32]>>,
+    /// Held while files are put together and placed, so that none is made from what is being replaced.
+    placing: Mutex<()>,
+}
+
+impl Publisher {
+    /// A publisher into `directory`; the keys are asked for when they are needed.
+    pub fn new(
+        directory: impl Into<PathBuf>,
+        store: Store,
+        keyring: Arc<Keyring>,
+        revoked: RevokedSet,
+    ) -> Publisher {
+        let files = Files::new(directory.into());
+        let (flight, placed, placing) = (Flight::default(), Mutex::default(), Mutex::default());
+        Publisher { store, keyring, revoked, files, flight, placed, placing }
+    }
+
+    /// Makes and places lists, and returns when they are in place or have failed. Everything that
+    /// was durable before the call is in them. Blocks.
+    ///
+    /// # Errors
+    /// Only if it can't be told which lists are wanted; what fails later is in [`Publication`].
+    pub fn publish(
+        &self,
+        which: &Which,
+        validity: Validity,
+        now: OffsetDateTime,
+    ) -> Result<Arc<Publication>, Error> {
+        let wanted = self.wanted(which, now)?;
+        if wanted.issuers.is_empty() {
+            return Ok(Arc::default());
+        }
+        let add = |all: &mut Wanted| {
+            all.issuers.extend(&wanted.issuers);
+            all.for_a_year.extend(&wanted.for_a_year);
+        };
+        Ok(self.flight.share(add, |all| self.build(&all, validity, now)))
+    }
+
+    fn wanted(&self, which: &Which, now: OffsetDateTime) -> Result<Wanted, Error> {
+        let mut wanted = Wanted::default();
+        if let Which::Of(issuers) = which {
+            wanted.issuers.clone_from(issuers);
+            return Ok(wanted);
+        }
+        for authority in self.kept(now)? {
+            let here = !matches!(authority.key, KeyPlace::Elsewhere { .. });
+            let want = match which {
+                Which::All => here,
+                Which::Due => here && self.is_due(&authority.key_id, now)?,
+                Which::RootBeforeItLeaves => authority.role.is_root(),
+                Which::Of(_) => false,
+            };
+            if want {
+                wanted.issuers.insert(authority.key_id);
+            }
+        }
+        if *which == Which::RootBeforeItLeaves {
+            wanted.for_a_year.clone_from(&wanted.issuers);
+        }
+        Ok(wanted)
+    }
+
+    /// Whether an authority's list is past half of its time, lacks a change, or is not in place.
+    ///
+    /// # Errors
+    /// [`Error::Store`], [`Error::StrayRecord`].
+    pub fn is_due(&self, issuer: &KeyId, now: OffsetDateTime) -> Result<bool, Error> {
+        let Some(last) = build::last(&self.store, issuer)? else { return Ok(true) };
+        let last = last.record;
+        let changed = self.revoked.snapshot(issuer)?.list().changed().0;
+        let released = Table::<ReleaseMark>::get(&self.store, issuer.to_string())?;
+        let released = released.map_or(0, |mark| mark.version.0.0);
+        Ok(matches!(last.standing(now), Standing::Due | Standing::Expired)
+            || last.is_from_the_future(now)
+            || changed.max(released) > last.built.through
+            || self.is_placed(issuer, &last) == Placed::No)
+    }
+
+    /// The lists as they stand, current issuing CA first, root last; those never published are left out.
+    ///
+    /// # Errors
+    /// [`Error::Store`], [`Error::Authorities`].
+    pub fn lists(&self, now: OffsetDateTime) -> Result<Vec<Published>, Error> {
+        let mut lists = Vec::new();
+        for authority in self.kept(now)? {
+            let issuer = authority.key_id;
+            let size = self.files.own_size(&issuer);
+            if let (Some(last), Some(size)) = (build::last(&self.store, &issuer)?, size) {
+                lists.push(published(issuer, &last.record, size));
+            }
+        }
+        Ok(lists)
+    }
+
+    /// The authorities whose lists are kept published: current issuing CA first, root last.
+    ///
+    /// A retired one goes at its own end: nothing it signed outlives it, and after it no list of its
+    /// would be accepted.
+    pub(crate) fn kept(&self, now: OffsetDateTime) -> Result<Vec<AuthorityRecord>, Error> {
+        let mut kept = Vec::new();
+        for authority in authority::list(&self.store).map_err(Error::Authorities)? {
+            let keep = match authority.state {
+                AuthorityState::AwaitingCertificate => false,
+                AuthorityState::Current => true,
+                AuthorityState::Retired | AuthorityState::Revoked => {
+                    build::certificate_of(&authority)?.certificate().not_after() >= now
+                }
+            };
+            if keep {
+                kept.push(authority);
+            }
+        }
+        // The newest first within a group: the sort is stable.
+        kept.sort_by_key(|authority| (authority.role.is_root(), authority.state != AuthorityState::Current));
+        Ok(kept)
+    }
+
+    pub(crate) fn is_placed(&self, issuer: &KeyId, last: &ListRecord) -> Placed {
+        let known = self.placed.lock().unwrap_or_else(PoisonError::into_inner).get(issuer).copied();
+        let found = match known.filter(|_| self.files.own_size(issuer).is_some()) {
+            Some(digest) => Some(digest),
+            // What can't be read is not in place: the list is made again.
+            None => self.files.own(issuer).ok().flatten().and_then(|der| tbs_digest(&der)),
+        };
+        if found == Some(last.digest) { Placed::Yes } else { Placed::No }
+    }
+
+    fn build(&self, wanted: &Wanted, validity: Validity, now: OffsetDateTime) -> Publication {
+        let mut publication = Publication::default();
+        let kept = match self.kept(now) {
+            Ok(kept) => kept,
+            Err(error) => {
+                publication.failures.push((None, error));
+                return publication;
+            }
+        };
+        let mut signed = BTreeMap::new();
+        for issuer in &wanted.issuers {
+            match self.sign(issuer, &kept, wanted, validity, now) {
+                Ok(list) => {
+                    signed.insert(*issuer, list);
+                }
+                Err(error) => publication.failures.push((Some(*issuer), error)),
+            }
+        }
+        self.place(&kept, signed, &mut publication);
+        publication
+    }
+
+    fn sign(
+        &self,
+        issuer: &KeyId,
+        kept: &[AuthorityRecord],
+        wanted: &Wanted,
+        validity: Validity,
+        now: OffsetDateTime,
+    ) -> Result<SignedList, Error> {
+        let authority = kept.iter().find(|authority| authority.key_id == *issuer);
+        let authority = authority.ok_or(Error::UnknownAuthority { issuer: *issuer })?;
+        let validity =
+            if wanted.for_a_year.contains(issuer) { validity.root } else { validity.of(authority) };
+        let is_placed = |last: &ListRecord| self.is_placed(issuer, last);
+        let terms = ListTerms { validity, now, is_placed: &is_placed };
+        signed_list(&self.store, &self.keyring, &self.revoked, authority, terms)
+    }
+
+    /// Places what was signed: first the files that several authorities share, then each one's own.
+    pub(crate) fn place(
+        &self,
+        kept: &[AuthorityRecord],
+        signed: BTreeMap<KeyId, SignedList>,
+        publication: &mut Publication,
+    ) {
+        if signed.is_empty() {
+            return;
+        }
+        let _placing = self.placing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = self.place_shared(kept, &signed, publication) {
+            publication.failures.push((None, error));
+            return;
+        }
+        for (issuer, list) in signed {
+            match self.files.place_own(&issuer, &list.der) {
+                Ok(()) => {
+                    let mut placed = self.placed.lock().unwrap_or_else(PoisonError::into_inner);
+                    placed.insert(issuer, list.record.digest);
+                    publication.lists.push(published(issuer, &list.record, list.der.len() as u64));
+                }
+                Err(error) => publication.failures.push((Some(issuer), error)),
+            }
+        }
+    }
+
+    fn place_shared(
+        &self,
+        kept: &[AuthorityRecord],
+        signed: &BTreeMap<KeyId, SignedList>,
+        publication: &mut Publication,
+    ) -> Result<(), Error> {
+        let others = self.others(kept, signed, publication)?;
+        let der = |authority: &AuthorityRecord| {
+            let new = signed.get(&authority.key_id).map(|list| list.der.as_slice());
+            new.or_else(|| others.get(&authority.key_id).map(Vec::as_slice))
+        };
+        let chain: Vec<&[u8]> = kept.iter().filter_map(der).collect();
+        self.files.place_pem("chain.crl", &chain)?;
+        let current = |authority: &&AuthorityRecord| authority.state == AuthorityState::Current;
+        let root = kept.iter().filter(current).find(|authority| authority.role.is_root());
+        // An adopted CA that is its own root has one list under all the names.
+        let issuing = kept.iter().filter(current).find(|authority| !authority.role.is_root()).or(root);
+        if let Some(list) = root.and_then(|root| signed.get(&root.key_id)) {
+            self.files.place_pem("root.crl", &[&list.der])?;
+        }
+        if let Some(list) = issuing.and_then(|issuing| signed.get(&issuing.key_id)) {
+            self.files.place_der("ca.crl.der", &list.der)?;
+            self.files.place_pem("ca.crl", &[&list.der])?;
+        }
+        Ok(())
+    }
+
+    /// The lists in place of the authorities that get no new one now.
+    fn others(
+        &self,
+        kept: &[AuthorityRecord],
+        signed: &BTreeMap<KeyId, SignedList>,
+        publication: &mut Publication,
+    ) -> Result<BTreeMap<KeyId, Vec<u8>>, Error> {
+        let mut others = BTreeMap::new();
+        for authority in kept.iter().filter(|authority| !signed.contains_key(&authority.key_id)) {
+            let issuer = authority.key_id;
+            let path = || self.files.path(Files::own_name(&issuer));
+            match self.files.own(&issuer)? {
+                Some(der) if tbs_digest(&der).is_some() => {
+                    others.insert(issuer, der);
+                }
+                Some(_) => {
+                    publication.failures.push((Some(issuer), Error::NotAList { issuer, path: path() }))
+                }
+                None => {
+                    let path = self.files.path(Path::new("chain.crl"));
+                    publication.failures.push((Some(issuer), Error::MissingList { issuer, path }));
+                }
+            }
+        }
+        Ok(others)
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub(crate) fn revoked(&self) -> &RevokedSet {
+        &self.revoked
+    }
+}
+
+pub(crate) fn published(issuer: KeyId, record: &ListRecord, size: u64) -> Published {
+    Published {
+        issuer,
+        number: record.number,
+        this_update: build::seconds(record.this_update),
+        next_update: build::seconds(record.next_update),
+        entries: record.entries,
+        size,
+        path: Files::own_name(&issuer),
+    }
+}

@@ -1,0 +1,268 @@
+//! Revoking and releasing: read, decide, commit. What returns from here is durable and in force.
+//!
+//! Nothing is signed here, and no list is written: that follows, and may fail without undoing this.
+//! All are decided before the first is written, so that one refusal leaves everything as it was.
+//!
+//! A compromised key is blocked in the batch that revokes its certificate, and every other live
+//! certificate of that key is revoked with it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ca::blocked::{self, BlockedKey};
+use ca::cert::{Certificate, KeyId, Serial};
+use ca::inventory;
+use ca::records::IssuedRecord;
+use minicbor::{Decode, Encode};
+use store::{Batch, Class, Format, Key, Record, Store, Table, Version};
+use time::OffsetDateTime;
+
+use crate::{Decision, Error, Request, Revocation};
+
+/// Revocations that one batch carries at most: a megabyte of journal.
+const BATCH: usize = 10_000;
+/// How often a batch is decided anew because others changed what it rests on.
+const ATTEMPTS: u32 = 32;
+/// Serials that the audit line spells out.
+const NAMED: usize = 10;
+
+/// A certificate that is to be revoked or released.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The authority that signed it.
+    pub issuer: KeyId,
+    /// Its serial number.
+    pub serial: Serial,
+    /// Its last second.
+    pub not_after: OffsetDateTime,
+    /// SHA-256 of its SubjectPublicKeyInfo; `None` if only an old index knows the certificate.
+    pub key: Option<[u8; 32]>,
+}
+
+impl Target {
+    /// A certificate that `authority` signed, whether or not the inventory knows it.
+    ///
+    /// # Errors
+    /// [`Error::NotOurs`] if the authority's key did not sign it.
+    pub fn signed_by(certificate: &Certificate, authority: &Certificate) -> Result<Target, Error> {
+        let serial = certificate.serial();
+        certificate.verify_signed_by(authority).map_err(|source| Error::NotOurs { serial, source })?;
+        Ok(Target {
+            issuer: authority.key_id(),
+            serial,
+            not_after: certificate.not_after(),
+            key: Some(certificate.public_key().digest()),
+        })
+    }
+}
+
+impl From<&IssuedRecord> for Target {
+    fn from(record: &IssuedRecord) -> Target {
+        Target { issuer: record.issuer, serial: record.serial, not_after: record.ends(), key: record.key }
+    }
+}
+
+/// What became of one certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Revoked {
+    /// The certificate.
+    pub target: Target,
+    /// Its revocation as it now stands.
+    pub revocation: Revocation,
+    /// Whether this request made it so.
+    pub outcome: Outcome,
+}
+
+/// Whether a request changed anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was revoked before, and stays as it was.
+    Already,
+    /// It was revoked before, and its reason has changed.
+    Changed,
+    /// It is revoked by this request.
+    New,
+}
+
+/// The record `crl-released/KEYID`: its version tells when a hold was last lifted, which leaves no
+/// other trace for whoever decides whether a list is out of date.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct ReleaseMark {
+    #[n(0)]
+    pub(crate) at: i64,
+}
+
+impl Record for ReleaseMark {
+    const TREE: &'static str = "crl-released";
+    const FORMAT: Format = 1;
+}
+
+/// Revokes certificates; returns each once, when all is durable: those asked for in the order of
+/// issuer and serial, then those that share a compromised key with one of them.
+///
+/// A certificate that is revoked already is no error. Many go into few batches; if the store fails
+/// between two of them, those of the first are revoked, and the same call again does the rest.
+///
+/// # Errors
+/// [`Error::Refused`] (then nothing was written), [`Error::Store`], [`Error::Contended`].
+pub fn revoke(
+    store: &Store,
+    targets: &[Target],
+    request: &Request,
+    who: &str,
+) -> Result<Vec<Revoked>, Error> {
+    let mut done: Vec<Revoked> = Vec::with_capacity(targets.len());
+    let mut next: Vec<Target> = plan(store, targets, request)?.iter().map(|revoked| revoked.target).collect();
+    // A certificate may be issued for the key until the key is blocked: look again after that.
+    while !next.is_empty() {
+        for some in next.chunks(BATCH) {
+            done.extend(again(|| revoke_batch(store, some, request, who))?);
+        }
+        next = siblings(store, &done, request)?;
+    }
+    Ok(done)
+}
+
+/// What [`revoke`] would do, without doing it.
+///
+/// # Errors
+/// As [`revoke`].
+pub fn plan(store: &Store, targets: &[Target], request: &Request) -> Result<Vec<Revoked>, Error> {
+    let unique: BTreeMap<(KeyId, Serial), Target> =
+        targets.iter().map(|target| ((target.issuer, target.serial), *target)).collect();
+    let mut planned = unique
+        .values()
+        .map(|target| Ok(decide(store, target, request)?.1))
+        .collect::<Result<Vec<_>, Error>>()?;
+    let siblings = siblings(store, &planned, request)?;
+    planned.extend(
+        siblings
+            .iter()
+            .map(|target| Ok(decide(store, target, request)?.1))
+            .collect::<Result<Vec<_>, Error>>()?,
+    );
+    Ok(planned)
+}
+
+/// The other live certificates of the keys that a compromise takes from `revoked`, as far as they
+/// are not revoked as compromised already.
+fn siblings(store: &Store, revoked: &[Revoked], request: &Request) -> Result<Vec<Target>, Error> {
+    if !request.reason.is_compromise() {
+        return Ok(Vec::new());
+    }
+    let known: BTreeSet<(KeyId, Serial)> =
+        revoked.iter().map(|revoked| (revoked.target.issuer, revoked.target.serial)).collect();
+    let keys: BTreeSet<[u8; 32]> = revoked.iter().filter_map(|revoked| revoked.target.key).collect();
+    let mut found = Vec::new();
+    for key in keys {
+        for issued in inventory::by_key(store, &key).map_err(Error::Authorities)? {
+            let record = issued.record;
+            let target = Target::from(&record);
+            let live = !record.is_expired(request.now) && !known.contains(&(target.issuer, target.serial));
+            let compromised =
+                read(store, &target)?.is_some_and(|(_, recorded)| recorded.reason.is_compromise());
+            if live && !compromised {
+                found.push(target);
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn revoke_batch(
+    store: &Store,
+    targets: &[Target],
+    request: &Request,
+    who: &str,
+) -> Result<Vec<Revoked>, Error> {
+    let read = targets.iter().map(|target| decide(store, target, request)).collect::<Result<Vec<_>, _>>()?;
+    let changes: Vec<&(Option<Version>, Revoked)> =
+        read.iter().filter(|(_, revoked)| revoked.outcome != Outcome::Already).collect();
+    let serials: Vec<String> =
+        changes.iter().take(NAMED).map(|(_, revoked)| revoked.target.serial.to_string()).collect();
+    let more = match changes.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let what = format!("revoke reason={} serial={}{more}", request.reason, serials.join(","));
+    let mut batch = Batch::new(Class::Ledger, request.now.unix_timestamp(), who, what);
+    for (version, revoked) in changes {
+        let key = Revocation::key(&revoked.target.issuer, &revoked.target.serial);
+        batch.expect(key.clone(), *version);
+        batch.put(key, Table::encode(&revoked.revocation));
+    }
+    if request.reason.is_compromise() {
+        block_keys(store, &mut batch, targets)?;
+    }
+    if !batch.writes.is_empty() {
+        store.commit(batch)?;
+    }
+    Ok(read.into_iter().map(|(_, revoked)| revoked).collect())
+}
+
+/// Blocks the keys of `targets` that are not blocked yet.
+fn block_keys(store: &Store, batch: &mut Batch, targets: &[Target]) -> Result<(), Error> {
+    let keys: BTreeMap<[u8; 32], Serial> =
+        targets.iter().filter_map(|target| Some((target.key?, target.serial))).collect();
+    for (digest, serial) in keys {
+        let key = blocked::key(&digest);
+        if store.get(&key)?.is_none() {
+            batch.expect_absent(key);
+            let record = BlockedKey { since: batch.time, serial, who: batch.who.clone() };
+            blocked::block(batch, &digest, &record);
+        }
+    }
+    Ok(())
+}
+
+fn decide(store: &Store, target: &Target, request: &Request) -> Result<(Option<Version>, Revoked), Error> {
+    let read = read(store, target)?;
+    let version = read.map(|(version, _)| version);
+    let recorded = read.map(|(_, record)| record);
+    let (revocation, outcome) = match Revocation::decide(recorded, target.serial, target.not_after, request)?
+    {
+        Decision::Already(revocation) => (revocation, Outcome::Already),
+        Decision::Write(revocation) if recorded.is_some() => (revocation, Outcome::Changed),
+        Decision::Write(revocation) => (revocation, Outcome::New),
+    };
+    Ok((version, Revoked { target: *target, revocation, outcome }))
+}
+
+fn read(store: &Store, target: &Target) -> Result<Option<(Version, Revocation)>, Error> {
+    let key: Key = Revocation::key(&target.issuer, &target.serial);
+    let Some(stored) = store.get(&key)? else { return Ok(None) };
+    let read = Table::<Revocation>::decode(stored)?;
+    Ok(Some((read.version, read.record)))
+}
+
+/// Lifts a certificateHold; returns the revocation that ended.
+///
+/// # Errors
+/// [`Error::Refused`] if it is not on hold, [`Error::Store`], [`Error::Contended`].
+pub fn release(store: &Store, target: &Target, now: OffsetDateTime, who: &str) -> Result<Revocation, Error> {
+    again(|| {
+        let read = read(store, target)?;
+        Revocation::decide_release(read.map(|(_, record)| record), target.serial)?;
+        let Some((version, held)) = read else {
+            return Err(crate::Refusal::NotRevoked { serial: target.serial }.into());
+        };
+        let what = format!("release serial={}", target.serial);
+        let mut batch = Batch::new(Class::Ledger, now.unix_timestamp(), who, what);
+        let key = Revocation::key(&target.issuer, &target.serial);
+        batch.expect_unchanged(key.clone(), version);
+        batch.delete(key);
+        Table::put(&mut batch, target.issuer.to_string(), &ReleaseMark { at: now.unix_timestamp() });
+        store.commit(batch)?;
+        Ok(held)
+    })
+}
+
+/// Decides again while others change what the decision rests on.
+pub(crate) fn again<T>(mut attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+    for _ in 0..ATTEMPTS {
+        match attempt() {
+            Err(Error::Store(store::Error::Conflict { .. })) => {}
+            outcome => return outcome,
+        }
+    }
+    Err(Error::Contended { attempts: ATTEMPTS })
+}
