@@ -5,7 +5,7 @@
 
 use aws_lc_rs::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
 use der::asn1::{AnyRef, BitStringRef, ObjectIdentifier};
-use der::{Decode, Reader, SliceReader};
+use der::{Decode, Reader, SliceReader, Tag, Tagged};
 use rustls_pki_types::alg_id;
 
 use super::public_key::PublicKey;
@@ -80,7 +80,7 @@ impl<'a> SignedData<'a> {
             Ok((tbs, algorithm, BitStringRef::decode(reader)?))
         })?;
         reader.finish()?;
-        let unused = || der::Error::from(der::ErrorKind::Value { tag: der::Tag::BitString });
+        let unused = || der::Error::from(der::ErrorKind::Value { tag: Tag::BitString });
         Ok(SignedData { tbs, algorithm, signature: signature.as_bytes().ok_or_else(unused)? })
     }
 
@@ -97,6 +97,9 @@ impl SignatureAlgorithm {
     /// form.
     pub fn from_der(der: &[u8]) -> Result<SignatureAlgorithm, SignatureError> {
         let any = AnyRef::from_der(der).map_err(|_| unsupported("(not DER)"))?;
+        if any.tag() != Tag::Sequence {
+            return Err(unsupported("(malformed)"));
+        }
         let identifier = any.value();
         let rsa_without_null = [identifier, &[0x05, 0x00]].concat();
         for (known, algorithm) in KNOWN {

@@ -17,6 +17,8 @@ pub(crate) mod pem;
 mod public_key;
 mod requested;
 mod serial;
+#[cfg(test)]
+pub(crate) mod testing;
 mod weak;
 
 pub use algorithm::{SignatureAlgorithm, SignatureError, SignedData};

@@ -2,7 +2,7 @@
 
 use aws_lc_rs::signature::{self, ParsedPublicKey, VerificationAlgorithm};
 use der::asn1::{AnyRef, BitStringRef, ObjectIdentifier, UintRef};
-use der::{Decode, Reader, SliceReader};
+use der::{Decode, Reader, SliceReader, Tag, Tagged};
 use rustls_pki_types::alg_id;
 
 use super::digest::{KeyId, sha256};
@@ -145,6 +145,9 @@ fn malformed(reason: impl std::fmt::Display) -> KeyError {
 
 /// Which kind of key an AlgorithmIdentifier and a key's value are.
 fn key_type(algorithm: AnyRef<'_>, value: &[u8]) -> Result<KeyType, KeyError> {
+    if algorithm.tag() != Tag::Sequence {
+        return Err(malformed("the algorithm is not a sequence"));
+    }
     let identifier = algorithm.value();
     let known = [
         (alg_id::ECDSA_P256, KeyType::P256),
