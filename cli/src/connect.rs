@@ -16,8 +16,6 @@ use std::{
 
 use server::{Pki, ops::Operation};
 
-
-
 use crate::{
     context::Context,
     environment::Environment,
@@ -94,7 +92,9 @@ impl Context {
                 Kind::Denied,
                 format!("the system's service holds the PKI ({})", socket.display()),
             )
-            .hint("name the directory with --dir, or work as its user: `sudo -u pki pki … --dir /var/lib/pki`")),
+            .hint(
+                "name the directory with --dir, or work as its user: `sudo -u pki pki … --dir /var/lib/pki`",
+            )),
         }
     }
 

@@ -57,16 +57,35 @@ mod tests {
 
     #[test]
     fn units_are_what_they_say() {
-        for (text, seconds) in
-            [("0", 0), ("0s", 0), ("30s", 30), ("5m", 300), ("2h", 7200), ("30d", 2_592_000), ("2w", 1_209_600)]
-        {
+        for (text, seconds) in [
+            ("0", 0),
+            ("0s", 0),
+            ("30s", 30),
+            ("5m", 300),
+            ("2h", 7200),
+            ("30d", 2_592_000),
+            ("2w", 1_209_600),
+        ] {
             assert_eq!(parse(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
     }
 
     #[test]
     fn anything_else_is_refused() {
-        for text in ["", "30", "d", "-1d", "1 d", "1.5h", "1M", "1y", "1d2h", "٣d", "99999999999999999999s", "9999999d"] {
+        for text in [
+            "",
+            "30",
+            "d",
+            "-1d",
+            "1 d",
+            "1.5h",
+            "1M",
+            "1y",
+            "1d2h",
+            "٣d",
+            "99999999999999999999s",
+            "9999999d",
+        ] {
             assert!(parse(text).is_err(), "{text:?}");
         }
     }

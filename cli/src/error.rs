@@ -47,7 +47,11 @@ pub enum Kind {
 /// The exit codes, as the documentation shows them: code, name, meaning.
 pub const EXIT_CODES: [(u8, &str, &str); 10] = [
     (0, "done", "the command did what it says; also when the reader of its output went away"),
-    (1, "no", "the command ran and the answer is no: `verify` refused, `doctor` found an error, rows of a batch failed"),
+    (
+        1,
+        "no",
+        "the command ran and the answer is no: `verify` refused, `doctor` found an error, rows of a batch failed",
+    ),
     (2, "usage", "wrong arguments, unreadable input, or a request against policy; nothing was changed"),
     (3, "not found", "no such certificate, authority, file or PKI"),
     (4, "conflict", "it exists already, a name matches several certificates, or the state does not allow it"),
@@ -200,7 +204,9 @@ impl From<FileError> for CommandError {
         }
         let refusal = CommandError::conflict(error.to_string());
         match &error {
-            FileError::Exists { .. } => refusal.hint("choose another path, or move what is there out of the way"),
+            FileError::Exists { .. } => {
+                refusal.hint("choose another path, or move what is there out of the way")
+            }
             FileError::Irregular { .. } | FileError::NotADirectory { .. } => {
                 refusal.hint("choose another path: nothing is written through or over it")
             }

@@ -107,7 +107,12 @@ impl Place {
     }
 
     /// Makes `pending` durable. `None` if another command was faster: look again.
-    pub fn begin(&self, pending: &Pending, found: &Found, overwrite: Overwrite) -> Result<Option<()>, CommandError> {
+    pub fn begin(
+        &self,
+        pending: &Pending,
+        found: &Found,
+        overwrite: Overwrite,
+    ) -> Result<Option<()>, CommandError> {
         let torn = matches!(found.pending, Some(Decoded::Torn));
         let on_existing = if torn { OnExisting::Replace } else { OnExisting::Refuse };
         match store::file::place(&self.pending_path(), &pending.encode(), Visibility::Secret, on_existing) {

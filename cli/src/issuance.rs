@@ -182,8 +182,11 @@ pub fn begin(
             }
         }
     }
-    Err(CommandError::new(Kind::Unavailable, format!("another command is at work on {}", place.slug.as_str()))
-        .hint("wait until it has ended, then try again"))
+    Err(CommandError::new(
+        Kind::Unavailable,
+        format!("another command is at work on {}", place.slug.as_str()),
+    )
+    .hint("wait until it has ended, then try again"))
 }
 
 /// After a refusal nothing was issued: the key is worth nothing and goes. After any other failure it
@@ -225,14 +228,16 @@ pub fn refused(refusal: Refusal, place: &Place) -> CommandError {
             CommandError::conflict(format!("{} is not one of our files", place.pending_path().display()))
                 .hint("move it out of the way")
         }
-        Refusal::KeyExists => CommandError::conflict(format!("{} exists already", place.key_path().display()))
-            .hint("choose another directory with --out, or replace it with --force")
-            .hint("`pki renew` issues a successor"),
-        Refusal::OtherRequest => {
-            CommandError::conflict(format!("an earlier issuance of {slug} with other options has not finished"))
-                .hint("finish it: the same command as then, with the same options")
-                .hint(format!("or give its key up: rm {}", place.pending_path().display()))
+        Refusal::KeyExists => {
+            CommandError::conflict(format!("{} exists already", place.key_path().display()))
+                .hint("choose another directory with --out, or replace it with --force")
+                .hint("`pki renew` issues a successor")
         }
+        Refusal::OtherRequest => CommandError::conflict(format!(
+            "an earlier issuance of {slug} with other options has not finished"
+        ))
+        .hint("finish it: the same command as then, with the same options")
+        .hint(format!("or give its key up: rm {}", place.pending_path().display())),
     }
 }
 
@@ -264,9 +269,7 @@ pub fn report(issued: &Issued, placed: Option<&Placed>, context: &mut Context) -
         let end = format!("{} ({})", moment(certificate.not_after), distance(certificate.not_after, now));
         fields.push(("valid until", end));
         if let Some(placed) = placed {
-            let shown = |path: &PathBuf| {
-                path.strip_prefix(&directory).unwrap_or(path).display().to_string()
-            };
+            let shown = |path: &PathBuf| path.strip_prefix(&directory).unwrap_or(path).display().to_string();
             fields.push(("certificate", shown(&placed.certificate)));
             fields.push(("key", shown(&placed.key)));
             fields.push(("chain", shown(&placed.chain)));
@@ -275,3 +278,6 @@ pub fn report(issued: &Issued, placed: Option<&Placed>, context: &mut Context) -
         output.fields(fields)
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -37,7 +37,8 @@ use output::{Format, Manner, Output, Paint, Talk};
 pub fn main(args: impl IntoIterator<Item = OsString>, environment: Environment) -> ExitCode {
     hygiene::keep_secrets_in();
     let args: Vec<OsString> = args.into_iter().collect();
-    let parsed = Cli::command().try_get_matches_from(&args).and_then(|matches| Cli::from_arg_matches(&matches));
+    let parsed =
+        Cli::command().try_get_matches_from(&args).and_then(|matches| Cli::from_arg_matches(&matches));
     let code = match parsed {
         Ok(cli) => run(cli, environment),
         Err(error) => explain(&error, &args, &environment),
@@ -157,9 +158,14 @@ mod tests {
         assert_eq!(error.message, "unrecognized subcommand 'lst'");
         assert!(error.hints.iter().any(|hint| hint.contains("'list'")), "{error:?}");
         let error = refuse(&["pki", "revoke"]);
-        assert!(error.message.starts_with("the following required arguments were not provided:"), "{error:?}");
+        assert!(
+            error.message.starts_with("the following required arguments were not provided:"),
+            "{error:?}"
+        );
         assert!(error.hints.iter().any(|hint| hint.starts_with("usage: pki revoke")), "{error:?}");
-        for error in [refuse(&["pki"]), refuse(&["pki", "crl"]), refuse(&["pki", "list", "--expiring", "soon"])] {
+        for error in
+            [refuse(&["pki"]), refuse(&["pki", "crl"]), refuse(&["pki", "list", "--expiring", "soon"])]
+        {
             assert!(!error.message.is_empty() && !error.hints.is_empty(), "{error:?}");
             assert!(!error.message.ends_with('.') && !error.message.contains('\n'), "{error:?}");
         }

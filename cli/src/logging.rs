@@ -14,6 +14,7 @@ pub fn start(global: &Global, environment: &Environment) {
         (None, 2) => EnvFilter::new("debug"),
         (None, _) => EnvFilter::new("trace"),
     };
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(output::log_stream).with_ansi(false);
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(output::log_stream).with_ansi(false);
     let _ = if global.json { builder.json().try_init() } else { builder.try_init() };
 }

@@ -48,10 +48,8 @@ pub struct Row {
 
 /// Reads a file's rows.
 pub fn parse(text: &str, defaults: Defaults) -> Result<Vec<Row>, CommandError> {
-    let mut reader = csv::ReaderBuilder::new()
-        .flexible(true)
-        .trim(csv::Trim::All)
-        .from_reader(text.as_bytes());
+    let mut reader =
+        csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
     let header = reader.headers().map_err(|error| refuse("its first line cannot be read").because(&error))?;
     let columns = columns(header)?;
     let mut faults = Vec::new();
@@ -77,7 +75,8 @@ pub fn parse(text: &str, defaults: Defaults) -> Result<Vec<Row>, CommandError> {
         let name = value("name").to_string();
         let request = request(&value, defaults);
         // Two names may differ and still ask for the same files.
-        let place = request.as_ref().map_or_else(|_| name.clone(), |request| request.slug().as_str().to_string());
+        let place =
+            request.as_ref().map_or_else(|_| name.clone(), |request| request.slug().as_str().to_string());
         if let Some(first) = seen.insert(place, line) {
             faults.push(format!("line {line}: {name:?} was on line {first} already"));
             continue;
@@ -189,7 +188,8 @@ mod tests {
 
     #[test]
     fn rows_are_read_with_their_lines() {
-        let rows = rows("name,email,days,key_type\n\nalice,a@example.org; b@example.org,30,p256\nbob,,,\n").unwrap();
+        let rows =
+            rows("name,email,days,key_type\n\nalice,a@example.org; b@example.org,30,p256\nbob,,,\n").unwrap();
         assert_eq!(rows.iter().map(|row| row.line).collect::<Vec<_>>(), [3, 4]);
         let alice = rows[0].request.as_ref().unwrap();
         assert_eq!((alice.days, alice.key_type, alice.names.len()), (Some(30), KeyType::P256, 2));

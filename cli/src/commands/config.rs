@@ -1,7 +1,11 @@
 //! `pki config list|get|set|unset`.
 
 use clap::Subcommand;
-use server::ops::config::{ConfigList, ConfigSet, SettingView};
+use server::{
+    http::problem::problem,
+    ops::config::{ConfigList, ConfigSet, SettingView},
+    settings::Setting,
+};
 
 use crate::{
     context::Context,
@@ -59,13 +63,12 @@ pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CommandError> {
             context.output.reply(&settings, |output| output.table(&table(&settings)))?;
         }
         Sub::Get { key } => {
-            let setting =
-                connection.call(ConfigList {})?.into_iter().find(|setting| setting.key == key).ok_or_else(
-                    || {
-                        CommandError::not_found(format!("no setting {key}"))
-                            .hint("`pki config list` shows every setting")
-                    },
-                )?;
+            let wanted = Setting::find(&key).map_err(|error| problem(&server::ops::Error::Setting(error)))?;
+            let all = connection.call(ConfigList {})?;
+            let setting = all.into_iter().find(|setting| setting.key == wanted.name()).ok_or_else(|| {
+                CommandError::not_found(format!("the service knows no setting {key}"))
+                    .hint("`pki config list` shows every setting it knows")
+            })?;
             context.output.reply(&setting, |output| output.line(setting.value.as_deref().unwrap_or("")))?;
         }
         Sub::Set { key, value } => {

@@ -55,7 +55,8 @@ pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CommandError> {
     let name = CommonName::from_str(&name).map_err(|error| issue::bad_name("name", &name, &error))?;
     let mut names = Vec::new();
     for email in &args.email {
-        let email = EmailAddress::from_str(email).map_err(|error| issue::bad_name("e-mail address", email, &error))?;
+        let email = EmailAddress::from_str(email)
+            .map_err(|error| issue::bad_name("e-mail address", email, &error))?;
         names.push(SubjectAltName::Email(email));
     }
     for uri in &args.uri {

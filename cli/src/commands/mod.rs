@@ -20,6 +20,7 @@ mod issue_client;
 mod issue_server;
 mod list;
 mod man;
+mod reference;
 mod release;
 mod renew;
 mod revoke;
@@ -50,6 +51,8 @@ pub enum Command {
     Acme(acme::Args),
     Completions(completions::Args),
     Man(man::Args),
+    #[command(hide = true)]
+    Reference(reference::Args),
 }
 
 impl Command {
@@ -74,6 +77,7 @@ impl Command {
             Command::Acme(args) => acme::run(args, context),
             Command::Completions(args) => completions::run(&args, context),
             Command::Man(args) => man::run(&args, context),
+            Command::Reference(args) => reference::run(&args, context),
         }
     }
 }

@@ -109,8 +109,10 @@ fn choose(word: &str, candidates: Vec<CertificateView>) -> Result<CertificateVie
     if profiles.len() > 1 {
         let mut error = CommandError::conflict(format!("{word} has certificates for several purposes"))
             .hint("name the one to renew by its serial");
-        error.causes =
-            pool.iter().map(|one| format!("{} ({}, until {})", one.serial, one.profile, moment(one.not_after))).collect();
+        error.causes = pool
+            .iter()
+            .map(|one| format!("{} ({}, until {})", one.serial, one.profile, moment(one.not_after)))
+            .collect();
         return Err(error);
     }
     pool.into_iter().max_by_key(|one| (one.issued_at, one.not_after)).cloned().ok_or_else(|| {
@@ -129,7 +131,9 @@ fn keep_key(
     match key_here(old, place, connection)? {
         KeyHere::Absent => {
             let key = place.key_path();
-            context.output.warn(&format!("{} is not here: the certificate goes where the key is", key.display()));
+            context
+                .output
+                .warn(&format!("{} is not here: the certificate goes where the key is", key.display()));
         }
         KeyHere::Other => return Err(foreign_key(place, &args.which)),
         KeyHere::Ours | KeyHere::Unreadable => {}
@@ -164,7 +168,9 @@ fn rekey(
         Some((request, serial)) => (request.clone(), serial.clone()),
         None => {
             // A successor of this name's key takes its place; anyone else's key stays.
-            if !args.force && matches!(key_here(old, place, connection)?, KeyHere::Other | KeyHere::Unreadable) {
+            if !args.force
+                && matches!(key_here(old, place, connection)?, KeyHere::Other | KeyHere::Unreadable)
+            {
                 return Err(foreign_key(place, &args.which));
             }
             (request_of(&args.which, key_type, &old.serial), old.serial.clone())
@@ -173,7 +179,8 @@ fn rekey(
     let pending = issuance::begin(place, &request, Overwrite::Allow, || {
         issuance::prepare(&old.name, &[], key_type, request.clone())
     })?;
-    let renew = Renew { selector: Selector::Word(serial), csr: Some(pending.csr.clone()), if_due: args.if_due };
+    let renew =
+        Renew { selector: Selector::Word(serial), csr: Some(pending.csr.clone()), if_due: args.if_due };
     let issued = match issuance::settle(connection.call(renew), place)? {
         Renewed::NotDue(_) => {
             store::file::remove(&place.pending_path())?;
@@ -194,7 +201,11 @@ fn request_of(word: &str, key_type: KeyType, serial: &str) -> String {
 
 /// The renewal that the same command began before, and the serial it renews: by now the word may mean
 /// its successor.
-fn unfinished(word: &str, key_type: KeyType, place: &Place) -> Result<Option<(String, String)>, CommandError> {
+fn unfinished(
+    word: &str,
+    key_type: KeyType,
+    place: &Place,
+) -> Result<Option<(String, String)>, CommandError> {
     let Some(Decoded::Pending(Pending { request, .. })) = place.look()?.pending else { return Ok(None) };
     let Some((_, serial)) = request.split_once(' ') else { return Ok(None) };
     Ok((request_of(word, key_type, serial) == request).then(|| (request.clone(), serial.to_string())))
@@ -228,4 +239,68 @@ fn foreign_key(place: &Place, word: &str) -> CommandError {
 
 fn shown(path: &Path) -> String {
     path.display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use time::{Duration, OffsetDateTime};
+
+    use super::*;
+
+    fn view(serial: &str, profile: &str, status: Status, age_days: i64) -> CertificateView {
+        let issued_at = OffsetDateTime::UNIX_EPOCH - Duration::days(age_days);
+        CertificateView {
+            serial: serial.to_string(),
+            name: "alice".to_string(),
+            profile: profile.to_string(),
+            names: Vec::new(),
+            fingerprint: String::new(),
+            issuer: String::new(),
+            key_type: "p384".to_string(),
+            not_before: issued_at,
+            not_after: issued_at + Duration::days(365),
+            issued_at,
+            issued_by: String::new(),
+            project: String::new(),
+            status,
+            revocation: None,
+        }
+    }
+
+    #[test]
+    fn the_newest_live_certificate_is_continued() {
+        let chosen = choose(
+            "alice",
+            vec![
+                view("1", "client", Status::Valid, 9),
+                view("2", "client", Status::Valid, 5),
+                view("3", "client", Status::Revoked, 1),
+            ],
+        );
+        assert_eq!(chosen.map(|one| one.serial), Ok("2".to_string()));
+        // One that has ended may still have a successor.
+        let chosen = choose("alice", vec![view("1", "client", Status::Expired, 900)]);
+        assert_eq!(chosen.map(|one| one.serial), Ok("1".to_string()));
+    }
+
+    #[test]
+    fn certificates_for_different_things_are_not_guessed_between() {
+        let both = vec![view("1", "client", Status::Valid, 9), view("2", "server", Status::Valid, 5)];
+        let error = choose("alice", both).unwrap_err();
+        assert_eq!(error.causes.len(), 2, "{error:?}");
+        assert!(choose("alice", Vec::new()).is_err());
+    }
+
+    #[test]
+    fn an_interrupted_renewal_still_means_the_certificate_it_meant() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place { folder: folder.path().to_path_buf(), slug: Slug::of("alice") };
+        let request = request_of("alice", KeyType::P384, "4a01");
+        let pending = issuance::prepare("alice", &[], KeyType::P256, request.clone()).unwrap();
+        place.begin(&pending, &place.look().unwrap(), Overwrite::Allow).unwrap().unwrap();
+        let found = unfinished("alice", KeyType::P384, &place).unwrap();
+        assert_eq!(found, Some((request, "4a01".to_string())));
+        assert_eq!(unfinished("alice", KeyType::Ed25519, &place).unwrap(), None);
+        assert_eq!(unfinished("bob", KeyType::P384, &place).unwrap(), None);
+    }
 }

@@ -127,7 +127,10 @@ pub fn publication(publication: &Publication, output: &mut Output) -> Outcome {
     match publication {
         Publication::Published { lists } => {
             for list in lists {
-                output.say(&format!("published {} (number {}, {} entries)", list.path, list.number, list.entries));
+                output.say(&format!(
+                    "published {} (number {}, {} entries)",
+                    list.path, list.number, list.entries
+                ));
             }
             Outcome::Done
         }
@@ -136,7 +139,9 @@ pub fn publication(publication: &Publication, output: &mut Output) -> Outcome {
             for cause in causes {
                 output.warn(&format!("caused by: {cause}"));
             }
-            output.hint("`pki crl publish` tries again; `pki crl publish --root --root-key FILE` for the root's list");
+            output.hint(
+                "`pki crl publish` tries again; `pki crl publish --root --root-key FILE` for the root's list",
+            );
             Outcome::CrlPending
         }
     }

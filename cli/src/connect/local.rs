@@ -3,11 +3,7 @@
 //! Only its owner may: whatever another user (root included) wrote into it could not be read by the
 //! owner's service afterwards.
 
-use std::{
-    os::unix::fs::MetadataExt,
-    path::Path,
-    time::Duration,
-};
+use std::{os::unix::fs::MetadataExt, path::Path, time::Duration};
 
 use server::Pki;
 
@@ -96,4 +92,7 @@ pub fn owner_of(directory: &Path) -> Option<String> {
     let users = std::fs::read_to_string("/etc/passwd").ok()?;
     trust::user_name(&users, uid)
 }
-pub fn try_open(directory: &Path, _context: &mut Context) -> Result<Tried, CommandError> { check_owner(directory)?; Ok(Tried::Locked{pid:None}) }
+pub fn try_open(directory: &Path, _context: &mut Context) -> Result<Tried, CommandError> {
+    check_owner(directory)?;
+    Ok(Tried::Locked { pid: None })
+}

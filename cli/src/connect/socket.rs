@@ -55,9 +55,10 @@ enum Broken {
 impl Service {
     /// Connects; `None` if no one listens at `socket`.
     pub fn connect(socket: &Path, context: &Context) -> Result<Option<Service>, CommandError> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
-            CommandError::internal("cannot talk to the service").because(&error)
-        })?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| CommandError::internal("cannot talk to the service").because(&error))?;
         match runtime.block_on(reach(socket)) {
             Ok(_stream) => Ok(Some(Service {
                 socket: socket.to_path_buf(),
@@ -92,7 +93,8 @@ impl Service {
             let answer = sent.map_err(|broken| self.broken(&broken))?;
             self.compare_versions(answer.version.as_deref());
             if answer.success {
-                return serde_json::from_slice(&answer.body).map_err(|error| self.unreadable(&answer, &error));
+                return serde_json::from_slice(&answer.body)
+                    .map_err(|error| self.unreadable(&answer, &error));
             }
             let problem: Problem =
                 serde_json::from_slice(&answer.body).map_err(|error| self.unreadable(&answer, &error))?;
@@ -119,8 +121,11 @@ impl Service {
             let respond = async {
                 let response = sender.send_request(request).await.map_err(midway)?;
                 let success = response.status().is_success();
-                let version =
-                    response.headers().get(VERSION_HEADER).and_then(|value| value.to_str().ok()).map(str::to_string);
+                let version = response
+                    .headers()
+                    .get(VERSION_HEADER)
+                    .and_then(|value| value.to_str().ok())
+                    .map(str::to_string);
                 let body = response.into_body().collect().await.map_err(midway)?.to_bytes();
                 Ok(Answer { success, version, body })
             };
@@ -189,7 +194,8 @@ async fn reach(socket: &Path) -> io::Result<UnixStream> {
 }
 
 fn denied(socket: &Path) -> CommandError {
-    let error = CommandError::new(Kind::Denied, format!("you may not use the service at {}", socket.display()));
+    let error =
+        CommandError::new(Kind::Denied, format!("you may not use the service at {}", socket.display()));
     match super::local::owner_of(socket.parent().unwrap_or(socket)) {
         Some(owner) => error.hint(format!("sudo -u {owner} pki …")),
         None => error.hint("work as the user that owns it"),

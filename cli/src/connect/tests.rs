@@ -5,7 +5,10 @@ use crate::output::Stream;
 
 fn environment(variables: &[(&str, &str)]) -> Environment {
     Environment {
-        variables: variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value))).collect(),
+        variables: variables
+            .iter()
+            .map(|(name, value)| (OsString::from(name), OsString::from(value)))
+            .collect(),
         directory: PathBuf::from("/work"),
         input: Stream::Other,
         output: Stream::Other,

@@ -93,7 +93,8 @@ impl Folder {
         let _ = rustix::fs::unlinkat(&self.directory, &temporary, AtFlags::empty());
         let mut file =
             File::from(rustix::fs::openat(&self.directory, &temporary, flags, secret).map_err(failed)?);
-        let written = file.write_all(bytes).map_err(|error| CommandError::file("write", &self.path.join(name), &error));
+        let written =
+            file.write_all(bytes).map_err(|error| CommandError::file("write", &self.path.join(name), &error));
         let placed = written.and_then(|()| {
             if visibility == Visibility::Public {
                 rustix::fs::fchmod(&file, secret | Mode::RGRP | Mode::ROTH).map_err(failed)?;
@@ -102,7 +103,8 @@ impl Folder {
                 OnExisting::Replace => RenameFlags::empty(),
                 OnExisting::Refuse => RenameFlags::NOREPLACE,
             };
-            rustix::fs::renameat_with(&self.directory, &temporary, &self.directory, name, rename).map_err(failed)
+            rustix::fs::renameat_with(&self.directory, &temporary, &self.directory, name, rename)
+                .map_err(failed)
         });
         if placed.is_err() {
             let _ = rustix::fs::unlinkat(&self.directory, &temporary, AtFlags::empty());

@@ -7,9 +7,7 @@ use std::path::PathBuf;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use ca::cert::{Certificate, Fingerprint};
-use p12_keystore::{
-    EncryptionAlgorithm, KeyStore, KeyStoreEntry, MacAlgorithm, PrivateKey, PrivateKeyChain,
-};
+use p12_keystore::{EncryptionAlgorithm, KeyStore, KeyStoreEntry, MacAlgorithm, PrivateKey, PrivateKeyChain};
 use zeroize::Zeroizing;
 
 use crate::error::CommandError;
@@ -32,7 +30,8 @@ pub fn encode(
     name: &str,
     passphrase: &str,
 ) -> Result<Zeroizing<Vec<u8>>, CommandError> {
-    let failed = |error: &dyn std::error::Error| CommandError::internal("cannot make the PKCS#12 file").because(error);
+    let failed =
+        |error: &dyn std::error::Error| CommandError::internal("cannot make the PKCS#12 file").because(error);
     let key = PrivateKey::from_der(&pem_body(key)?).map_err(|error| failed(&error))?;
     let chain = Certificate::pem_bundle(chain.as_bytes()).map_err(|error| failed(&error))?;
     // The local key id ties the key to its certificate; any unique octets do (RFC 7292 §4.2).
@@ -66,4 +65,28 @@ fn pem_body(pem: &str) -> Result<Zeroizing<Vec<u8>>, CommandError> {
         .decode(body.as_bytes())
         .map_err(|error| CommandError::internal("the private key is not PEM").because(&error))?;
     Ok(Zeroizing::new(der))
+}
+
+#[cfg(test)]
+mod tests {
+    use ca::key::{KeyType, PrivateKey as Key};
+
+    use super::*;
+
+    /// A certificate that another program made, for its form alone.
+    const CERTIFICATE: &str = include_str!("p12-test.crt");
+
+    #[test]
+    fn what_is_encoded_opens_with_its_passphrase_alone() {
+        let key = Key::generate(KeyType::P384).unwrap().to_pem().unwrap();
+        let bytes = encode(&key, CERTIFICATE, "alice", "correct horse").unwrap();
+        let policy = p12_keystore::Pkcs12ImportPolicy::Strict;
+        assert!(KeyStore::from_pkcs12(&bytes, "wrong", policy).is_err());
+        let store = KeyStore::from_pkcs12(&bytes, "correct horse", policy).unwrap();
+        let (alias, chain) = store.private_key_chain().unwrap();
+        assert_eq!(alias, "alice");
+        assert_eq!(chain.key().as_der(), &**pem_body(&key).unwrap());
+        assert_eq!(chain.certs().len(), 1);
+        assert!(encode(&key, "", "alice", "x").is_err());
+    }
 }

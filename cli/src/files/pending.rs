@@ -5,7 +5,8 @@
 
 use zeroize::Zeroizing;
 
-const HEAD: &str = "pki: an unfinished issuance, with its private key; run the same command again to finish it\n";
+const HEAD: &str =
+    "pki: an unfinished issuance, with its private key; run the same command again to finish it\n";
 const END: &str = "end ";
 
 /// An issuance under way.

@@ -48,8 +48,11 @@ pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> 
     files::write(&out, &key, Visibility::Secret, OnExisting::Refuse)?;
     let copied = store::file::read_secret(&out)?;
     if *copied != *key {
-        return Err(CommandError::internal(format!("{} does not hold what was written to it", out.display()))
-            .hint("use another medium; the key is still here"));
+        return Err(CommandError::internal(format!(
+            "{} does not hold what was written to it",
+            out.display()
+        ))
+        .hint("use another medium; the key is still here"));
     }
     let key_file_digest = Fingerprint::of(&copied).to_string();
     let root = connection.call(CaRootOffline { key_file_digest })?;
