@@ -25,6 +25,12 @@ impl Context {
         (self.environment.now)()
     }
 
+    /// The time in whole seconds: certificates and lists know no fractions (RFC 5280 §4.1.2.5).
+    pub fn whole_second(&self) -> OffsetDateTime {
+        let now = self.now();
+        now.replace_nanosecond(0).unwrap_or(now)
+    }
+
     /// A path as the user typed it, made absolute.
     pub fn resolve(&self, path: &Path) -> PathBuf {
         self.environment.resolve(path)

@@ -20,6 +20,7 @@ mod logging;
 mod output;
 mod passphrase;
 pub mod reference;
+mod root_key;
 
 use std::{ffi::OsString, process::ExitCode};
 

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use ca::key::Passphrase;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -15,16 +16,16 @@ use crate::{
 const CREDENTIAL: &str = "pki-passphrase";
 
 /// The passphrase of the CA's keys that was given without asking anyone, if any.
-pub fn given(context: &Context) -> Result<Option<Zeroizing<String>>, CommandError> {
+pub fn given(context: &Context) -> Result<Option<Passphrase>, CommandError> {
     if let Some(path) = &context.global.passphrase_file {
-        return read_file(&context.resolve(path)).map(Some);
+        return of_keys(&read_file(&context.resolve(path))?).map(Some);
     }
     let Some(credentials) = context.environment.variable("CREDENTIALS_DIRECTORY") else { return Ok(None) };
     let path = PathBuf::from(credentials).join(CREDENTIAL);
     if !path.exists() {
         return Ok(None);
     }
-    first_line(&store::file::read_credential(&path)?, &path).map(Some)
+    of_keys(&first_line(&store::file::read_credential(&path)?, &path)?).map(Some)
 }
 
 /// The first line of a file that nobody else can read.
@@ -33,7 +34,18 @@ pub fn read_file(path: &Path) -> Result<Zeroizing<String>, CommandError> {
 }
 
 /// Asks on the terminal.
-pub fn ask(prompt: &str, context: &Context) -> Result<Zeroizing<String>, CommandError> {
+pub fn ask(prompt: &str, context: &Context) -> Result<Passphrase, CommandError> {
+    of_keys(&ask_text(prompt, context)?)
+}
+
+/// A passphrase as keys take it.
+fn of_keys(text: &str) -> Result<Passphrase, CommandError> {
+    Passphrase::from_line(text.as_bytes()).map_err(|error| {
+        CommandError::usage("the passphrase cannot be used").because(&error).hint("choose another one")
+    })
+}
+
+fn ask_text(prompt: &str, context: &Context) -> Result<Zeroizing<String>, CommandError> {
     if context.environment.input == Stream::Other {
         return Err(CommandError::usage(format!("{prompt}: there is no terminal to ask on"))
             .hint("give it in a file that only you can read, with --passphrase-file"));
@@ -47,11 +59,11 @@ pub fn ask(prompt: &str, context: &Context) -> Result<Zeroizing<String>, Command
 
 /// Asks for a new passphrase, twice.
 pub fn ask_new(what: &str, context: &Context) -> Result<Zeroizing<String>, CommandError> {
-    let first = ask(&format!("new passphrase for {what}"), context)?;
+    let first = ask_text(&format!("new passphrase for {what}"), context)?;
     if first.is_empty() {
         return Err(CommandError::usage("the passphrase is empty").hint("type at least one character"));
     }
-    let second = ask("the same again", context)?;
+    let second = ask_text("the same again", context)?;
     if *first != *second {
         return Err(CommandError::usage("the two passphrases differ").hint("try again"));
     }
