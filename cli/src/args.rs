@@ -54,7 +54,7 @@ pub struct Global {
 
     /// File that holds the passphrase of the CA's keys
     ///
-    /// Its first line counts. Without it: the systemd credential `pki-passphrase`, else a prompt on
+    /// It holds one line. Without it: the systemd credential `pki-passphrase`, else a prompt on
     /// the terminal when a passphrase is needed. It is never taken from the command line or from an
     /// environment variable, where others can read it.
     #[arg(long, global = true, value_name = "FILE")]

@@ -45,7 +45,7 @@ pub struct Options {
     #[arg(long, value_name = "FILE", requires = "p12_passphrase_file", conflicts_with_all = ["from", "dry_run"])]
     pub p12: Option<PathBuf>,
 
-    /// File whose first line is the passphrase of the PKCS#12 file
+    /// File whose one line is the passphrase of the PKCS#12 file
     #[arg(long, value_name = "FILE", requires = "p12")]
     pub p12_passphrase_file: Option<PathBuf>,
 

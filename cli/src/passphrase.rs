@@ -25,12 +25,12 @@ pub fn given(context: &Context) -> Result<Option<Passphrase>, CommandError> {
     if !path.exists() {
         return Ok(None);
     }
-    of_keys(&first_line(&store::file::read_credential(&path)?, &path)?).map(Some)
+    of_keys(&only_line(&store::file::read_credential(&path)?, &path)?).map(Some)
 }
 
-/// The first line of a file that nobody else can read.
+/// The one line of a file that nobody else can read.
 pub fn read_file(path: &Path) -> Result<Zeroizing<String>, CommandError> {
-    first_line(&store::file::read_secret(path)?, path)
+    only_line(&store::file::read_secret(path)?, path)
 }
 
 /// Asks on the terminal.
@@ -70,18 +70,15 @@ pub fn ask_new(what: &str, context: &Context) -> Result<Zeroizing<String>, Comma
     Ok(first)
 }
 
-fn first_line(bytes: &[u8], path: &Path) -> Result<Zeroizing<String>, CommandError> {
-    let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    let text = std::str::from_utf8(line).map_err(|error| {
-        CommandError::usage(format!("the passphrase in {} is not text", path.display()))
-            .because(&error)
-            .hint("write it as UTF-8 on the first line")
-    })?;
-    if text.is_empty() {
-        return Err(CommandError::usage(format!("the passphrase in {} is empty", path.display()))
-            .hint("write it on the first line"));
-    }
+/// The one line that a file holds. More than one is most likely the wrong file.
+fn only_line(bytes: &[u8], path: &Path) -> Result<Zeroizing<String>, CommandError> {
+    let refuse = |error: &dyn std::error::Error| {
+        CommandError::usage(format!("{} holds no passphrase", path.display()))
+            .because(error)
+            .hint("expected one line of text")
+    };
+    let passphrase = Passphrase::from_line(bytes).map_err(|error| refuse(&error))?;
+    let text = std::str::from_utf8(passphrase.as_bytes()).map_err(|error| refuse(&error))?;
     Ok(Zeroizing::new(text.to_string()))
 }
 
@@ -90,14 +87,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_line_counts() {
+    fn a_passphrase_is_one_line_of_text() {
         let path = Path::new("f");
-        for bytes in [&b"secret"[..], b"secret\n", b"secret\r\n", b"secret\nmore\n"] {
-            assert_eq!(*first_line(bytes, path).unwrap(), "secret");
+        for bytes in [&b"secret"[..], b"secret\n", b"secret\r\n"] {
+            assert_eq!(*only_line(bytes, path).unwrap(), "secret");
         }
-        for bytes in [&b""[..], b"\n", b"\r\nx", b"\xff\n"] {
-            assert!(first_line(bytes, path).is_err());
+        for bytes in [&b""[..], b"\n", b"\r\nx", b"secret\nmore\n", b"\xff\n"] {
+            assert!(only_line(bytes, path).is_err());
         }
-        assert_eq!(*first_line(b" a b \n", path).unwrap(), " a b ");
+        assert_eq!(*only_line(b" a b \n", path).unwrap(), " a b ");
     }
 }

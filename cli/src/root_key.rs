@@ -7,11 +7,7 @@ use ca::{
     key::{PrivateKey, PrivateKeyError},
 };
 
-use crate::{
-    context::Context,
-    error::CommandError,
-    passphrase,
-};
+use crate::{context::Context, error::CommandError, passphrase};
 
 /// Reads the root's key and checks that it belongs to `root`.
 ///
@@ -37,7 +33,8 @@ pub fn read(path: &Path, root: &Certificate, context: &Context) -> Result<Privat
 
 /// A private key that cannot be used.
 pub fn unusable(path: &Path, error: &PrivateKeyError) -> CommandError {
-    let failure = CommandError::usage(format!("the private key {} cannot be used", path.display())).because(error);
+    let failure =
+        CommandError::usage(format!("the private key {} cannot be used", path.display())).because(error);
     match error {
         PrivateKeyError::PassphraseNeeded | PrivateKeyError::WrongPassphrase => {
             failure.hint("give its passphrase in a file, with --passphrase-file")

@@ -47,7 +47,7 @@ pub struct Args {
     #[arg(long, value_name = "ID", requires = "eab_hmac_file")]
     eab_kid: Option<String>,
 
-    /// File whose first line is the external account's HMAC key, base64url
+    /// File whose one line is the external account's HMAC key, base64url
     #[arg(long, value_name = "FILE", requires = "eab_kid")]
     eab_hmac_file: Option<PathBuf>,
 

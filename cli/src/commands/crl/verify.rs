@@ -68,8 +68,10 @@ pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> 
             (files, published_authorities(&directory, context)?)
         }
     };
-    let checked =
-        files.iter().map(|file| check(file, &authorities, context)).collect::<Result<Vec<_>, CommandError>>()?;
+    let checked = files
+        .iter()
+        .map(|file| check(file, &authorities, context))
+        .collect::<Result<Vec<_>, CommandError>>()?;
     context.output.reply(&checked, |output| {
         let mut table = Table::new([
             Column::text("FILE"),
@@ -79,8 +81,11 @@ pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> 
             Column::text("NEXT DUE"),
         ]);
         for one in &checked {
-            let result =
-                if one.valid { Cell::styled("valid", Style::Good) } else { Cell::styled("not valid", Style::Bad) };
+            let result = if one.valid {
+                Cell::styled("valid", Style::Good)
+            } else {
+                Cell::styled("not valid", Style::Bad)
+            };
             table.row([
                 one.file.display().to_string().into(),
                 result,
