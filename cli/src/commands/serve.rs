@@ -1,0 +1,134 @@
+//! `pki serve`.
+
+use std::path::{Path, PathBuf};
+
+use server::{
+    Pki,
+    serve::{ServeOptions, Serving},
+};
+
+use crate::{
+    connect,
+    context::Context,
+    error::{CommandError, Kind, Outcome},
+};
+
+/// Run the service: the local socket and the public listener
+///
+/// Commands of the directory's owner and of root go through the service while it runs. The public
+/// listener (setting core.public_address) serves the CA certificates and the revocation lists by plain
+/// HTTP and answers ACME challenges. Ctrl-C and SIGTERM stop it; requests under way are finished.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  pki serve
+  pki serve --dir /var/lib/pki --socket /run/pki/pki.socket
+  pki config set core.public_address 0.0.0.0:80      acts at once, also while it runs")]
+pub struct Args {
+    #[command(flatten)]
+    pub options: Options,
+}
+
+/// The options of `serve` and `up`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    /// Listen on this socket as well (repeatable)
+    #[arg(long, value_name = "PATH")]
+    pub socket: Vec<PathBuf>,
+}
+
+pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> {
+    let directory = context.directory()?;
+    let pki = connect::open_to_serve(&directory, context)?;
+    serve(pki, &directory, &args.options, context, |_, _| Ok(()))
+}
+
+/// Serves an open PKI until a signal comes. `ready` is told once every door is open.
+pub fn serve(
+    pki: Pki,
+    directory: &Path,
+    options: &Options,
+    context: &mut Context,
+    ready: impl FnOnce(&Serving, &mut Context) -> Result<(), CommandError>,
+) -> Result<Outcome, CommandError> {
+    let mut sockets = vec![directory.join("pki.socket")];
+    sockets.extend(options.socket.iter().map(|path| context.resolve(path)));
+    let notify = context.environment.variable("NOTIFY_SOCKET").map(ToOwned::to_owned);
+    let options = ServeOptions { sockets, notify, ..ServeOptions::default() };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
+        CommandError::internal("cannot start the service").because(&error).hint("check the limits of this user: `ulimit -a`")
+    })?;
+    let served = runtime.block_on(async {
+        let signals = Signals::listen()?;
+        server::serve::serve(pki, options, signals.come(), |serving| {
+            tell(serving, context);
+            // What is said at the start is talk: nobody who listens to it may end the service.
+            if let Err(error) = ready(serving, context) {
+                tracing::warn!(message = error.message, "the start could not be told");
+            }
+            let _ = context.output.flush();
+        })
+        .await
+        .map_err(|error| refused(&error))
+    });
+    // Whatever still blocks has had its time.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    served?;
+    context.output.say("stopped");
+    Ok(Outcome::Done)
+}
+
+/// Both signals that ask a service to stop.
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Signals, CommandError> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let failed = |error: std::io::Error| CommandError::internal("cannot listen for signals").because(&error);
+        Ok(Signals {
+            interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
+            terminate: signal(SignalKind::terminate()).map_err(failed)?,
+        })
+    }
+
+    /// Returns when one of them has come.
+    async fn come(mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+fn tell(serving: &Serving, context: &mut Context) {
+    for socket in &serving.sockets {
+        context.output.say(&format!("serving {}", socket.display()));
+    }
+    match &serving.public {
+        Some(address) => context.output.say(&format!("serving http://{address}/ (certificates and lists)")),
+        None => {
+            context.output.say("no public listener: nobody else can fetch the lists from here");
+            context.output.hint("`pki config set core.public_address 0.0.0.0:80` opens one");
+        }
+    }
+}
+
+fn refused(error: &server::serve::Error) -> CommandError {
+    use server::listen;
+    let problem = |kind, hint: &str| CommandError::new(kind, error.to_string()).because_source(error).hint(hint);
+    match error {
+        server::serve::Error::Listen(listen::Error::Busy { .. }) => problem(
+            Kind::Unavailable,
+            "choose another address: `pki config set core.public_address 127.0.0.1:PORT`",
+        ),
+        server::serve::Error::Listen(listen::Error::SocketBusy { .. }) => {
+            problem(Kind::Conflict, "another service runs already: `pki info` says which")
+        }
+        server::serve::Error::Listen(_) => problem(Kind::Internal, "check the address, the path and their permissions"),
+        server::serve::Error::Notify { .. } => problem(Kind::Internal, "check NOTIFY_SOCKET"),
+        server::serve::Error::Operation(error) => server::http::problem::problem(error).into(),
+    }
+}
