@@ -196,8 +196,7 @@ fn is_done(found: &Found, request: &Request) -> bool {
     let names = certificate.names();
     key.public_key().digest() == certificate.public_key().digest()
         && request.names.iter().all(|name| names.contains(name))
-        && (certificate.common_name().as_deref() == Some(&*request.name)
-            || request.profile == ProfileName::Server)
+        && (certificate.common_name() == Some(&*request.name) || request.profile == ProfileName::Server)
 }
 
 fn deliver(row: &Sent<'_>, reply: RowReply, folder: &Folder) -> Result<(), CommandError> {

@@ -61,11 +61,6 @@ impl Connection {
             Connection::Service(service) => service.call(operation),
         }
     }
-
-    /// Whether a service answers.
-    pub fn is_service(&self) -> bool {
-        matches!(self, Connection::Service(_))
-    }
 }
 
 impl Context {

@@ -56,7 +56,6 @@ impl Environment {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one place where the CLI reads the clock")]
 fn the_clock() -> OffsetDateTime {
     OffsetDateTime::now_utc()
 }

@@ -16,7 +16,6 @@ use ca::cert::Slug;
 use serde::Serialize;
 use server::ops::issue::Issued;
 use store::file::{FileError, OnExisting, Visibility};
-use zeroize::Zeroizing;
 
 pub use folder::Folder;
 pub use p12::Pkcs12;

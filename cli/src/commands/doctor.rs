@@ -26,7 +26,7 @@ pub struct Args {
 
 pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> {
     let mut findings = context.connect()?.call(Doctor {})?;
-    findings.sort_by(|one, other| other.severity.cmp(&one.severity));
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     let worst = findings.iter().map(|finding| finding.severity).max().unwrap_or(Severity::Ok);
     context.output.reply(&findings, |output| {
         let mut table = Table::new([Column::whole("STATE"), Column::whole("CHECK"), Column::text("FOUND")]);

@@ -1,6 +1,6 @@
 //! `pki crl publish`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use ca::{cert::Certificate, issuer::IssuerCertificate, lint, signer};
@@ -52,7 +52,7 @@ pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> 
 }
 
 /// Checks the draft, shows what it says, signs it.
-fn sign(draft: &RootCrlDrafted, root_key: &PathBuf, context: &mut Context) -> Result<String, CommandError> {
+fn sign(draft: &RootCrlDrafted, root_key: &Path, context: &mut Context) -> Result<String, CommandError> {
     let failed = |error: &dyn std::error::Error| {
         CommandError::internal("the root's list was not signed").because(error).hint("nothing was changed")
     };
