@@ -16,7 +16,7 @@ mod read;
 
 pub use directory::{make_dir, remove, sweep_temporaries};
 pub use error::FileError;
-pub use place::{place, place_with};
+pub use place::{Part, place, place_together, place_with};
 pub use read::{read_credential, read_limited, read_secret};
 
 use rustix::fs::Mode;

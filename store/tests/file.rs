@@ -9,8 +9,8 @@ use std::path::Path;
 
 use rustix::fs::{CWD, FileType, Mode};
 use store::file::{
-    FileError, OnExisting, Visibility, make_dir, place, place_with, read_credential, read_limited,
-    read_secret, remove, sweep_temporaries,
+    FileError, OnExisting, Part, Visibility, make_dir, place, place_together, place_with, read_credential,
+    read_limited, read_secret, remove, sweep_temporaries,
 };
 
 fn mode(path: &Path) -> u32 {
@@ -118,6 +118,26 @@ fn a_writer_that_fails_leaves_everything_as_it_was() {
     assert!(error.to_string().contains("ca.crl"), "{error}");
     assert_eq!(fs::read(&path).unwrap(), b"old");
     assert_eq!(names(dir.path()), ["ca.crl"]);
+}
+
+#[test]
+fn files_that_belong_together_are_replaced_together_or_not_at_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let part = |name, bytes, visibility| Part { name, bytes, visibility };
+    let (key, chain) = (Visibility::Secret, Visibility::Public);
+    place_together(dir.path(), &[part("k", b"old", key), part("c", b"old", chain)]).unwrap();
+    assert_eq!(names(dir.path()), ["c", "k"]);
+    assert_eq!((mode(&dir.path().join("k")), mode(&dir.path().join("c"))), (0o600, 0o644));
+    // The last of them can't be placed: none is.
+    std::fs::create_dir(dir.path().join("d")).unwrap();
+    for bad in ["d", "x/y", ".."] {
+        let parts = [part("k", b"new", key), part("c", b"new", chain), part(bad, b"new", chain)];
+        place_together(dir.path(), &parts).unwrap_err();
+        assert_eq!(std::fs::read(dir.path().join("k")).unwrap(), b"old", "{bad}");
+        assert_eq!(names(dir.path()), ["c", "d", "k"]);
+    }
+    place_together(dir.path(), &[part("k", b"new", key), part("c", b"new", chain)]).unwrap();
+    assert_eq!(std::fs::read(dir.path().join("c")).unwrap(), b"new");
 }
 
 #[test]

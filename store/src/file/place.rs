@@ -41,20 +41,43 @@ pub fn place_with(
     check_target(&dir, name, path, on_existing)?;
 
     let mut temporary = Temporary::create(&dir, path)?;
-    let mut buffered = BufWriter::new(&mut temporary.file);
-    write(&mut buffered).and_then(|()| buffered.flush()).map_err(FileError::io("write", path))?;
-    drop(buffered);
-    // Opened 0600 and widened only when whole: at no time may anybody read more than is meant.
-    rustix::fs::fchmod(&temporary.file, visibility.file_mode())
-        .map_err(FileError::io("set the mode of", path))?;
-    rustix::fs::fsync(&temporary.file).map_err(FileError::io("sync", path))?;
-    match on_existing {
-        OnExisting::Replace => rustix::fs::renameat(&dir, &temporary.name, &dir, name)
-            .map_err(FileError::io("rename into", path))?,
-        OnExisting::Refuse => rename_new(&dir, &temporary.name, name, path)?,
-    }
-    temporary.placed = true;
+    temporary.fill(path, visibility, write)?;
+    temporary.rename(name, path, on_existing)?;
     sync_dir(&dir, &parent)
+}
+
+/// One of several files that belong together.
+#[derive(Clone, Copy)]
+pub struct Part<'a> {
+    /// Its name in their directory.
+    pub name: &'a str,
+    /// What it holds.
+    pub bytes: &'a [u8],
+    /// Who may read it.
+    pub visibility: Visibility,
+}
+
+/// Replaces several files of the directory `folder` together, as nearly as a file system can: all are
+/// written and synced before the first is renamed, and they are renamed in the order given. Whatever
+/// can fail for want of room or rights has then failed before anything is replaced.
+pub fn place_together(folder: &Path, parts: &[Part<'_>]) -> Result<(), FileError> {
+    let dir = open_dir(folder)?;
+    let mut written = Vec::with_capacity(parts.len());
+    for part in parts {
+        let path = folder.join(part.name);
+        let (_, name) = split(&path)?;
+        if name != part.name {
+            return Err(FileError::NoName { path });
+        }
+        check_target(&dir, name, &path, OnExisting::Replace)?;
+        let mut temporary = Temporary::create(&dir, &path)?;
+        temporary.fill(&path, part.visibility, |file| file.write_all(part.bytes))?;
+        written.push((temporary, part.name, path));
+    }
+    for (temporary, name, path) in &mut written {
+        temporary.rename(OsStr::new(name), path, OnExisting::Replace)?;
+    }
+    sync_dir(&dir, folder)
 }
 
 /// Refuses a target that a rename would destroy although it is no file.
@@ -132,6 +155,35 @@ impl<'d> Temporary<'d> {
             }
         }
         Err(FileError::io("create a file beside", path)(Errno::EXIST))
+    }
+}
+
+impl Temporary<'_> {
+    /// Writes it whole, with its mode, down to the disk.
+    fn fill(
+        &mut self,
+        path: &Path,
+        visibility: Visibility,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), FileError> {
+        let mut buffered = BufWriter::new(&mut self.file);
+        write(&mut buffered).and_then(|()| buffered.flush()).map_err(FileError::io("write", path))?;
+        drop(buffered);
+        // Opened 0600 and widened only when whole: at no time may anybody read more than is meant.
+        rustix::fs::fchmod(&self.file, visibility.file_mode())
+            .map_err(FileError::io("set the mode of", path))?;
+        rustix::fs::fsync(&self.file).map_err(FileError::io("sync", path))
+    }
+
+    /// Gives it its name; the directory is still to be synced.
+    fn rename(&mut self, name: &OsStr, path: &Path, on_existing: OnExisting) -> Result<(), FileError> {
+        match on_existing {
+            OnExisting::Replace => rustix::fs::renameat(self.dir, &self.name, self.dir, name)
+                .map_err(FileError::io("rename into", path))?,
+            OnExisting::Refuse => rename_new(self.dir, &self.name, name, path)?,
+        }
+        self.placed = true;
+        Ok(())
     }
 }
 
