@@ -6,12 +6,14 @@
 //! test because a witness is missing, or touch the network beyond loopback.
 
 mod http;
+mod pebble;
 mod sandbox;
 mod service;
 mod snapshot;
 mod witness;
 
 pub use http::{Response, fetch};
+pub use pebble::{Pebble, PebbleOptions};
 pub use sandbox::{Output, Program, Sandbox, run};
 pub use service::{Service, free_port};
 pub use snapshot::filters;
