@@ -11,4 +11,4 @@ pub mod client;
 mod error;
 pub mod wire;
 
-pub use error::{Error, Names};
+pub use error::{Error, Invalid};

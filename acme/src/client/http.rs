@@ -113,6 +113,58 @@ pub enum Failure {
     },
 }
 
+impl Failure {
+    /// Whether the same request may do better in a moment.
+    pub fn passing(&self) -> bool {
+        match self {
+            Failure::Body { .. } | Failure::Deadline { .. } => true,
+            Failure::Connect { source, .. } => !is_tls(source),
+            Failure::NotHttps { .. }
+            | Failure::Redirect { .. }
+            | Failure::Roots { .. }
+            | Failure::SystemRoots { .. }
+            | Failure::Tls { .. }
+            | Failure::TooLarge { .. } => false,
+        }
+    }
+
+    /// What the user can check.
+    pub fn advice(&self) -> Option<&'static str> {
+        match self {
+            Failure::Connect { source, .. } if is_tls(source) => {
+                Some("if the authority has a root of its own, give it with --ca-root")
+            }
+            Failure::Connect { .. } | Failure::Deadline { .. } => {
+                Some("check the URL, DNS and the way out to the authority")
+            }
+            Failure::SystemRoots { .. } => Some("install ca-certificates, or give --ca-root"),
+            Failure::Body { .. }
+            | Failure::NotHttps { .. }
+            | Failure::Redirect { .. }
+            | Failure::Roots { .. }
+            | Failure::Tls { .. }
+            | Failure::TooLarge { .. } => None,
+        }
+    }
+}
+
+/// Whether TLS itself failed, a bad certificate most of all: asking again would not help.
+fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.is::<rustls::Error>() {
+            return true;
+        }
+        // An io::Error passes over what it wraps in source().
+        let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        cause = match wrapped {
+            Some(inner) => Some(inner as &(dyn std::error::Error + 'static)),
+            None => error.source(),
+        };
+    }
+    false
+}
+
 /// A client for one authority; cheap to clone.
 #[derive(Clone)]
 pub struct Http {

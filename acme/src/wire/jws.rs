@@ -89,8 +89,7 @@ mod tests {
         let header: Value = serde_json::from_slice(&decode(&jws["protected"])).unwrap();
         assert_eq!(header["nonce"], "n0");
         assert_eq!(header["url"], "https://ca.example/new-account");
-        let point: Vec<u8> =
-            [vec![4], decode(&header["jwk"]["x"]), decode(&header["jwk"]["y"])].concat();
+        let point: Vec<u8> = [vec![4], decode(&header["jwk"]["x"]), decode(&header["jwk"]["y"])].concat();
         assert_eq!(point, public);
     }
 

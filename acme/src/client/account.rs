@@ -1,0 +1,257 @@
+//! The account at an authority (RFC 8555 §7.3): one for each directory and external key, kept and
+//! used again.
+//!
+//! The key is sealed and durable before the authority hears of it. An account that the authority has
+//! forgotten is replaced by a new one, and the caller is told. Nobody agrees to terms but the user.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use http::header::LOCATION;
+use instant_acme::{Account, Key};
+use minicbor::bytes::ByteVec;
+use rustls_pki_types::PrivatePkcs8KeyDer;
+use serde_json::json;
+use store::{Batch, Class, Table, Versioned};
+
+use super::authority::{Authority, ExternalAccount};
+use super::model::AccountRecord;
+use super::session::{Fault, Session};
+use super::{Application, Client, Note, Terms};
+use crate::Error;
+use crate::wire::jws::AccountKey;
+
+const CREATING: &str = "a new account";
+
+/// Whether a forgotten account may be replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Replace {
+    /// The authority does not know the one that is stored.
+    Lost,
+    /// Use the one that is stored.
+    No,
+}
+
+impl Client {
+    /// The account for an application, created if there is none yet.
+    pub(crate) async fn account(
+        &self,
+        session: &Session,
+        application: &Application,
+        replace: Replace,
+        note: &mut dyn FnMut(Note),
+    ) -> Result<Account, Error> {
+        let authority = &application.authority;
+        let name = account_name(authority);
+        let stored = Table::<AccountRecord>::get(&self.store, &name)?;
+        let record = match (stored, replace) {
+            (Some(stored), Replace::No) if stored.record.url.is_some() => {
+                let account = self.stored_account(session, &name, &stored.record).await?;
+                self.update_contact(session, &account, application, stored, &name).await?;
+                return Ok(account);
+            }
+            // The key is there, the answer to newAccount never came: the same key again (§7.3.1).
+            (Some(stored), Replace::No) => stored,
+            (Some(stored), Replace::Lost) => {
+                note(Note::AccountLost { directory: session.url.to_string() });
+                self.new_key(&name, authority, application, Some(stored))?
+            }
+            (None, _) => {
+                agree(session, application.terms)?;
+                self.new_key(&name, authority, application, None)?
+            }
+        };
+        self.register(session, &name, authority, record).await
+    }
+
+    /// The account that is stored, for what needs no new one.
+    pub(crate) async fn known_account(
+        &self,
+        session: &Session,
+        authority: &Authority,
+    ) -> Result<Account, Error> {
+        let name = account_name(authority);
+        match Table::<AccountRecord>::get(&self.store, &name)? {
+            Some(stored) if stored.record.url.is_some() => {
+                self.stored_account(session, &name, &stored.record).await
+            }
+            Some(_) | None => Err(Error::AccountLost { directory: session.url.to_string() }),
+        }
+    }
+
+    /// The external account that was given when the account was made.
+    pub fn stored_external(
+        &self,
+        authority: &Authority,
+        kid: &str,
+    ) -> Result<Option<ExternalAccount>, Error> {
+        let name = account_digest(authority.directory.as_str(), Some(kid));
+        let Some(stored) = Table::<AccountRecord>::get(&self.store, &name)? else { return Ok(None) };
+        let Some(sealed) = &stored.record.sealed_external else { return Ok(None) };
+        let key = self.sealing.open(sealed, &aad(&name, "external"))?;
+        Ok(Some(ExternalAccount::from_stored(kid.to_owned(), key)))
+    }
+
+    async fn stored_account(
+        &self,
+        session: &Session,
+        name: &str,
+        record: &AccountRecord,
+    ) -> Result<Account, Error> {
+        let key = self.sealing.open(&record.sealed_key, &aad(name, "key"))?;
+        let id = record.url.clone().unwrap_or_default();
+        session
+            .insist("opening the account", async || {
+                let key = PrivatePkcs8KeyDer::from(key.to_vec());
+                Account::builder_with_http(Box::new(session.http.clone()))
+                    .from_parts(id.clone(), key, session.url.to_string())
+                    .await
+            })
+            .await
+    }
+
+    /// Makes a key and stores it, before the authority hears of it.
+    fn new_key(
+        &self,
+        name: &str,
+        authority: &Authority,
+        application: &Application,
+        old: Option<Versioned<AccountRecord>>,
+    ) -> Result<Versioned<AccountRecord>, Error> {
+        let now = (self.clock)().unix_timestamp();
+        let (_key, pkcs8) = Key::generate_pkcs8()
+            .map_err(|source| Error::Library { doing: "making the account key", source })?;
+        let external = match &authority.external {
+            Some(external) => Some(self.sealing.seal(external.key(), &aad(name, "external"))?),
+            None => old.as_ref().and_then(|old| old.record.sealed_external.clone()).map(Vec::from),
+        };
+        let record = AccountRecord {
+            directory: authority.directory.to_string(),
+            kid: authority.external.as_ref().map(|external| external.kid().to_owned()),
+            url: None,
+            sealed_key: self.sealing.seal(pkcs8.secret_pkcs8_der(), &aad(name, "key"))?.into(),
+            sealed_external: external.map(ByteVec::from),
+            contact: application.contact.as_ref().map(ToString::to_string),
+            agreed: old.as_ref().map_or(now, |old| old.record.agreed),
+        };
+        self.put_account(name, record, old.map(|old| old.version), "make an ACME account key")
+    }
+
+    /// Asks for the account (RFC 8555 §7.3) and stores its URL.
+    async fn register(
+        &self,
+        session: &Session,
+        name: &str,
+        authority: &Authority,
+        stored: Versioned<AccountRecord>,
+    ) -> Result<Account, Error> {
+        let fault = |source| Error::AccountKey { directory: session.url.to_string(), source };
+        let pkcs8 = self.sealing.open(&stored.record.sealed_key, &aad(name, "key"))?;
+        let key = AccountKey::from_pkcs8(&pkcs8).map_err(fault)?;
+        let url = session.directory.new_account.as_str();
+        let mut payload = json!({ "termsOfServiceAgreed": true });
+        if let Some(contact) = &stored.record.contact {
+            payload["contact"] = json!([format!("mailto:{contact}")]);
+        }
+        match &authority.external {
+            Some(external) => {
+                payload["externalAccountBinding"] = key.bind(url, external.kid(), external.key());
+            }
+            None if session.directory.meta.external_account_required => {
+                return Err(Error::ExternalAccountRequired { directory: session.url.to_string() });
+            }
+            None => {}
+        }
+        let id = session
+            .insist(CREATING, async || {
+                let nonce = session.nonce().await?;
+                let jws = key
+                    .sign(url, &nonce, &payload)
+                    .map_err(|fault| Fault::Library(instant_acme::Error::Other(fault.into())))?;
+                let (_body, headers) = session.post(url, &jws).await?;
+                let location = headers.get(LOCATION).and_then(|to| to.to_str().ok());
+                location
+                    .map(str::to_owned)
+                    .ok_or_else(|| Fault::Library("the answer to newAccount names no account".into()))
+            })
+            .await?;
+        let record = AccountRecord { url: Some(id), ..stored.record };
+        let stored = self.put_account(name, record, Some(stored.version), "open an ACME account")?;
+        self.stored_account(session, name, &stored.record).await
+    }
+
+    /// Tells the authority another contact (RFC 8555 §7.3.2), if the user gave another one.
+    async fn update_contact(
+        &self,
+        session: &Session,
+        account: &Account,
+        application: &Application,
+        stored: Versioned<AccountRecord>,
+        name: &str,
+    ) -> Result<(), Error> {
+        let Some(contact) = application.contact.as_ref().map(ToString::to_string) else { return Ok(()) };
+        if stored.record.contact.as_ref() == Some(&contact) {
+            return Ok(());
+        }
+        let url = format!("mailto:{contact}");
+        match session.insist("a new contact", async || account.update_contacts(&[&url]).await).await {
+            // The order that follows will find out, and replace it.
+            Err(error) if is_lost(&error) => return Ok(()),
+            outcome => outcome?,
+        }
+        let record = AccountRecord { contact: Some(contact), ..stored.record };
+        self.put_account(name, record, Some(stored.version), "change the contact of an ACME account")?;
+        Ok(())
+    }
+
+    fn put_account(
+        &self,
+        name: &str,
+        record: AccountRecord,
+        version: Option<store::Version>,
+        what: &str,
+    ) -> Result<Versioned<AccountRecord>, Error> {
+        let what = format!("{what} at {}", record.directory);
+        let mut batch = Batch::new(Class::Ledger, (self.clock)().unix_timestamp(), &*self.who, what);
+        batch.expect(Table::<AccountRecord>::key(name), version);
+        Table::put(&mut batch, name, &record);
+        self.commit(batch, &record.directory)?;
+        match Table::<AccountRecord>::get(&self.store, name)? {
+            Some(stored) if stored.record == record => Ok(stored),
+            Some(_) | None => Err(Error::Busy { names: record.directory }),
+        }
+    }
+}
+
+/// The record's name: a digest of what makes the account one of its own.
+pub(crate) fn account_name(authority: &Authority) -> String {
+    account_digest(authority.directory.as_str(), authority.external.as_ref().map(ExternalAccount::kid))
+}
+
+fn account_digest(directory: &str, kid: Option<&str>) -> String {
+    hex_digest(&[directory, kid.unwrap_or_default()])
+}
+
+/// SHA-256 over the parts with a separator that none of them can hold, as hex.
+pub(crate) fn hex_digest(parts: &[&str]) -> String {
+    let digest = digest(&SHA256, parts.join("\n").as_bytes());
+    digest.as_ref().iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+/// Binds a sealed value to its place.
+pub(crate) fn aad(name: &str, what: &str) -> Vec<u8> {
+    format!("acme/{name}/{what}").into_bytes()
+}
+
+/// Whether the authority does not know the account (RFC 8555 §6.7).
+pub(crate) fn is_lost(error: &Error) -> bool {
+    matches!(error, Error::Authority { problem, .. } if problem.is("accountDoesNotExist"))
+}
+
+fn agree(session: &Session, terms: Terms) -> Result<(), Error> {
+    match terms {
+        Terms::Agreed => Ok(()),
+        Terms::NotAgreed => Err(Error::Agreement {
+            directory: session.url.to_string(),
+            terms: session.directory.meta.terms_of_service.clone(),
+        }),
+    }
+}

@@ -1,0 +1,153 @@
+//! What is kept: accounts, orders under way, certificates obtained.
+//!
+//! Account keys, external keys and certificate keys are sealed; each sealed value is bound to its
+//! record's key, so that it can't be moved to another record.
+
+use minicbor::bytes::ByteVec;
+use minicbor::{Decode, Encode};
+use store::{Format, Record};
+
+/// One account at one authority: `acme-account/<digest of directory and external kid>`.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct AccountRecord {
+    /// The directory's URL.
+    #[n(0)]
+    pub directory: String,
+    /// The key identifier of the external account it is bound to.
+    #[n(1)]
+    pub kid: Option<String>,
+    /// The account's own URL; `None` until the authority has answered.
+    #[n(2)]
+    pub url: Option<String>,
+    /// The private key, PKCS#8, sealed.
+    #[n(3)]
+    pub sealed_key: ByteVec,
+    /// The external account's HMAC key, sealed.
+    #[n(4)]
+    pub sealed_external: Option<ByteVec>,
+    /// The contact, an e-mail address.
+    #[n(5)]
+    pub contact: Option<String>,
+    /// When the terms of service were agreed to, in seconds since 1970.
+    #[n(6)]
+    pub agreed: i64,
+}
+
+impl Record for AccountRecord {
+    const TREE: &'static str = "acme-account";
+    const FORMAT: Format = 1;
+}
+
+/// How far an order has come. Each stage is durable before the request that follows it leaves.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Stage {
+    /// The authority has the order.
+    #[n(0)]
+    Created,
+    /// Challenges are being answered.
+    #[n(1)]
+    Answering,
+    /// Key and request exist and may have been sent.
+    #[n(2)]
+    Finalizing {
+        /// The private key, PKCS#8 PEM, sealed.
+        #[n(0)]
+        sealed_key: ByteVec,
+        /// The request, DER.
+        #[n(1)]
+        csr: ByteVec,
+    },
+    /// The certificate is here, checked, and not yet placed.
+    #[n(3)]
+    Issued {
+        /// The private key, PKCS#8 PEM, sealed.
+        #[n(0)]
+        sealed_key: ByteVec,
+        /// The chain, PEM, the leaf first.
+        #[n(1)]
+        chain: String,
+    },
+}
+
+/// One order under way: `acme-order/<digest of directory, external kid and names>`.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct OrderRecord {
+    /// The names, in the user's order.
+    #[n(0)]
+    pub names: Vec<String>,
+    /// The URL of the account that placed it: another account can't continue it.
+    #[n(1)]
+    pub account: String,
+    /// The order's own URL.
+    #[n(2)]
+    pub url: String,
+    /// How far it has come.
+    #[n(3)]
+    pub stage: Stage,
+    /// When it was placed, in seconds since 1970.
+    #[n(4)]
+    pub began: i64,
+}
+
+impl Record for OrderRecord {
+    const TREE: &'static str = "acme-order";
+    const FORMAT: Format = 1;
+}
+
+/// One certificate obtained, with what its issue was told: `acme-certificate/<first name>`.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct CertificateRecord {
+    /// The names, in the user's order.
+    #[n(0)]
+    pub names: Vec<String>,
+    /// The directory's URL.
+    #[n(1)]
+    pub directory: String,
+    /// The only roots trusted for the authority's HTTPS, PEM; `None` for the system's.
+    #[n(2)]
+    pub roots: Option<String>,
+    /// The key identifier of the external account.
+    #[n(3)]
+    pub kid: Option<String>,
+    /// The contact, an e-mail address.
+    #[n(4)]
+    pub contact: Option<String>,
+    /// Where a standalone listener binds.
+    #[n(5)]
+    pub http_address: Option<String>,
+    /// Where the files are placed as well.
+    #[n(6)]
+    pub out: Option<String>,
+    /// Serial number, hex.
+    #[n(7)]
+    pub serial: String,
+    /// Start of validity, in seconds since 1970.
+    #[n(8)]
+    pub not_before: i64,
+    /// End of validity, in seconds since 1970.
+    #[n(9)]
+    pub not_after: i64,
+    /// The certificate alone, DER.
+    #[n(10)]
+    pub leaf: ByteVec,
+    /// The files that were placed, absolute.
+    #[n(11)]
+    pub files: Vec<String>,
+    /// When it was revoked by us, in seconds since 1970.
+    #[n(12)]
+    pub revoked: Option<i64>,
+    /// Failed attempts to renew, in a row.
+    #[n(13)]
+    pub failures: u32,
+    /// What went wrong at the last of them.
+    #[n(14)]
+    pub last_error: Option<String>,
+    /// When the next attempt is due, in seconds since 1970.
+    #[n(15)]
+    pub next_attempt: i64,
+}
+
+impl Record for CertificateRecord {
+    const TREE: &'static str = "acme-certificate";
+    const FORMAT: Format = 1;
+}
