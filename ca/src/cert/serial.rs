@@ -58,7 +58,7 @@ impl Serial {
         if digits.len() > 4 * MAX_OCTETS {
             return Err(SerialError::TooLong { octets: digits.len() / 2, limit: MAX_OCTETS });
         }
-        let even = if digits.len() % 2 == 0 { digits } else { format!("0{digits}") };
+        let even = if digits.len().is_multiple_of(2) { digits } else { format!("0{digits}") };
         let bytes = hex::decode(&even).map_err(|_| SerialError::NotHex)?;
         Serial::from_bytes(&bytes)
     }

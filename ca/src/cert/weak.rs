@@ -101,7 +101,7 @@ pub(super) fn check_rsa(modulus: &[u8], exponent: &[u8]) -> Result<(), WeakKey> 
     if bits > MAX_BITS {
         return Err(WeakKey::TooLong { bits, limit: MAX_BITS });
     }
-    if bits % 8 != 0 {
+    if !bits.is_multiple_of(8) {
         return Err(WeakKey::UnevenBits { bits });
     }
     check_exponent(&BigUint::from_bytes_be(exponent))?;
@@ -176,14 +176,13 @@ fn check_fermat(modulus: &BigUint) -> Result<(), WeakKey> {
     if &floor * &floor == *modulus {
         return Err(WeakKey::Square);
     }
-    let mut a = floor + 1_u32;
-    let mut difference = &a * &a - modulus;
-    for _ in 0..FERMAT_ROUNDS {
+    let first = floor + 1_u32;
+    let mut difference = &first * &first - modulus;
+    for round in 0..FERMAT_ROUNDS {
         if is_square(&difference) {
             return Err(WeakKey::ClosePrimes { rounds: FERMAT_ROUNDS });
         }
-        difference += (&a << 1_u32) + 1_u32;
-        a += 1_u32;
+        difference += ((&first + round) << 1_u32) + 1_u32;
     }
     Ok(())
 }

@@ -43,7 +43,8 @@ fn host_names_that_break_a_rule_name_it() {
     let long_name = ["a".repeat(63).as_str(); 4].join(".");
     let long_u_label = "ü".repeat(60);
     use NameError as E;
-    let rules: Vec<(&str, fn(&E) -> bool)> = vec![
+    type Rule<'a> = (&'a str, fn(&E) -> bool);
+    let rules: Vec<Rule<'_>> = vec![
         ("", |e| matches!(e, E::Empty { .. })),
         (".", |e| matches!(e, E::EmptyLabel { .. })),
         ("a..b", |e| matches!(e, E::EmptyLabel { .. })),
