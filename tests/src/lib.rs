@@ -17,7 +17,10 @@ pub use pebble::{Pebble, PebbleOptions};
 pub use sandbox::{Output, Program, Sandbox, run};
 pub use service::{Service, free_port};
 pub use snapshot::filters;
-pub use witness::{certtool, openssl, pkilint_certificate, pkilint_list, witness};
+pub use witness::{
+    Purpose, certtool, openssl, openssl_accepts, openssl_finds_revoked, openssl_verify, pkilint_certificate,
+    pkilint_list, witness,
+};
 
 use std::path::{Path, PathBuf};
 

@@ -141,6 +141,21 @@ impl Sandbox {
         path
     }
 
+    /// Writes a file that only its owner can read, as passphrases must lie.
+    pub fn secret(&self, name: &str, text: &str) -> PathBuf {
+        use std::os::unix::fs::OpenOptionsExt;
+        let path = self.file(name);
+        let _ = std::fs::remove_file(&path);
+        let mut file = std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .expect("a new file");
+        file.write_all(text.as_bytes()).expect("a writable file");
+        path
+    }
+
     /// Reads a text file of the folder commands run in.
     #[track_caller]
     pub fn read(&self, name: &str) -> String {

@@ -51,3 +51,48 @@ fn pkilint<'a>(sandbox: &Sandbox, linter: &str, arguments: impl Iterator<Item = 
     assert!(program.exists(), "{} is missing: tests/run installs it", program.display());
     witness(sandbox, program, arguments)
 }
+
+/// What a certificate is to be verified for, in OpenSSL's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// `sslclient`
+    Client,
+    /// `sslserver`
+    Server,
+}
+
+/// Lets OpenSSL judge `NAME.crt` of the folder commands run in, by every rule it has: strict X.509,
+/// the purpose, and revocation of every certificate of the path by the published lists.
+#[track_caller]
+pub fn openssl_verify(sandbox: &Sandbox, purpose: Purpose, name: &str) -> Output {
+    let purpose = match purpose {
+        Purpose::Client => "sslclient",
+        Purpose::Server => "sslserver",
+    };
+    let published = |file: &str| sandbox.dir().join(file).display().to_string();
+    let lists = published("chain.crl");
+    let root = published("root.crt");
+    let mut words = vec!["verify", "-x509_strict", "-purpose", purpose, "-crl_check_all", "-CRLfile", &lists];
+    let (chain, leaf) = (format!("{name}-chain.crt"), format!("{name}.crt"));
+    words.extend(["-CAfile", &root, "-untrusted", &chain, &leaf]);
+    openssl(sandbox, words)
+}
+
+/// Fails the test unless OpenSSL accepts the certificate.
+#[track_caller]
+pub fn openssl_accepts(sandbox: &Sandbox, purpose: Purpose, name: &str) {
+    let verdict = openssl_verify(sandbox, purpose, name).success();
+    assert!(verdict.stdout.ends_with(": OK\n"), "{verdict}");
+}
+
+/// Fails the test unless OpenSSL refuses the certificate for being revoked, and for nothing else.
+#[track_caller]
+pub fn openssl_finds_revoked(sandbox: &Sandbox, purpose: Purpose, name: &str) {
+    let verdict = openssl_verify(sandbox, purpose, name).failure(2);
+    assert!(verdict.stderr.contains("error 23 at 0 depth lookup: certificate revoked"), "{verdict}");
+    assert_eq!(
+        verdict.stderr.matches("error ").count(),
+        verdict.stderr.matches("error 23 ").count() + 1,
+        "{verdict}"
+    );
+}

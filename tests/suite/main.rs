@@ -1,3 +1,25 @@
 //! The suite: one module per thing a user would say.
 
+mod adopt;
 mod architecture;
+mod audit;
+mod backup;
+mod ca_rotate;
+mod canary;
+mod config;
+mod crl;
+mod csv_batch;
+mod doctor;
+mod help;
+mod hostile;
+mod interop;
+mod interrupted;
+mod one_directory;
+mod packaging;
+mod passwd;
+mod public_listener;
+mod renew;
+mod revoke;
+mod routes;
+mod snapshots;
+mod tour;
