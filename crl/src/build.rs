@@ -5,7 +5,7 @@
 
 use ca::cert::KeyId;
 use ca::issuer::{Issuer, IssuerCertificate};
-use ca::keyring::{Keyring, issuer_certificate};
+use ca::keyring::issuer_certificate;
 use ca::lint::{self, ForList, Linted};
 use ca::records::AuthorityRecord;
 use ca::signer;
@@ -44,25 +44,21 @@ pub(crate) fn certificate_of(authority: &AuthorityRecord) -> Result<IssuerCertif
     issuer_certificate(authority).map_err(|source| Error::Keyring { issuer: authority.key_id, source })
 }
 
-/// Makes and signs the next list of an authority whose key is here.
+/// Makes and signs an authority's next list.
 pub(crate) fn signed_list(
     store: &Store,
-    keyring: &Keyring,
+    issuer: &Issuer,
     revoked: &RevokedSet,
-    authority: &AuthorityRecord,
-    terms: ListTerms<'_>,
+    terms: &ListTerms<'_>,
 ) -> Result<SignedList, Error> {
-    let issuer_id = authority.key_id;
-    // First of all the key: without it no number is used up.
-    let issuer: Issuer =
-        keyring.issuer(authority).map_err(|source| Error::Keyring { issuer: issuer_id, source })?;
+    let issuer_id = issuer.certificate().key_id();
     let draft = again(|| {
-        let draft = draft(store, issuer.certificate(), revoked, &terms)?;
+        let draft = draft(store, issuer.certificate(), revoked, terms)?;
         claim(store, &issuer_id, &draft.record, draft.previous, terms.now)?;
         Ok(draft)
     })?;
     let der =
-        signer::list(&draft.linted, &issuer).map_err(|source| Error::Sign { issuer: issuer_id, source })?;
+        signer::list(&draft.linted, issuer).map_err(|source| Error::Sign { issuer: issuer_id, source })?;
     Ok(SignedList { record: draft.record, der })
 }
 

@@ -8,15 +8,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ca::authority;
 use ca::cert::KeyId;
+use ca::issuer::Issuer;
 use ca::keyring::Keyring;
-use ca::records::{AuthorityRecord, AuthorityState, KeyPlace};
+use ca::records::{AuthorityRecord, KeyPlace};
 use store::{Store, Table};
 use time::{Duration, OffsetDateTime};
 
 use crate::build::{self, ListTerms, SignedList, signed_list};
 use crate::files::{Files, tbs_digest};
+use crate::kept::Kept;
 use crate::revoke::ReleaseMark;
 use crate::{CrlNumber, Error, Flight, ListRecord, Placed, RevokedSet, Standing};
 
@@ -115,6 +116,8 @@ pub struct Publisher {
     placed: Mutex<BTreeMap<KeyId, [u8; 32]>>,
     /// Held while files are put together and placed, so that none is made from what is being replaced.
     placing: Mutex<()>,
+    /// Authorities whose keys are open although they are not kept here.
+    lent: Mutex<BTreeMap<KeyId, Issuer>>,
 }
 
 impl Publisher {
@@ -127,7 +130,23 @@ impl Publisher {
     ) -> Publisher {
         let files = Files::new(directory.into());
         let (flight, placed, placing) = (Flight::default(), Mutex::default(), Mutex::default());
-        Publisher { store, keyring, revoked, files, flight, placed, placing }
+        Publisher { store, keyring, revoked, files, flight, placed, placing, lent: Mutex::default() }
+    }
+
+    /// Lends an authority whose key the keyring doesn't find: the root of a new PKI signs its first
+    /// list before its key goes elsewhere.
+    pub fn lend(&self, issuer: Issuer) {
+        let key_id = issuer.certificate().key_id();
+        self.lent.lock().unwrap_or_else(PoisonError::into_inner).insert(key_id, issuer);
+    }
+
+    /// Takes back what was lent.
+    pub fn take_back(&self, issuer: &KeyId) {
+        self.lent.lock().unwrap_or_else(PoisonError::into_inner).remove(issuer);
+    }
+
+    fn lent(&self, issuer: &KeyId) -> Option<Issuer> {
+        self.lent.lock().unwrap_or_else(PoisonError::into_inner).get(issuer).cloned()
     }
 
     /// Makes and places lists, and returns when they are in place or have failed. Everything that
@@ -158,8 +177,9 @@ impl Publisher {
             wanted.issuers.clone_from(issuers);
             return Ok(wanted);
         }
-        for authority in self.kept(now)? {
-            let here = !matches!(authority.key, KeyPlace::Elsewhere { .. });
+        for authority in self.kept(now)?.iter() {
+            let elsewhere = matches!(authority.key, KeyPlace::Elsewhere { .. });
+            let here = !elsewhere || self.lent(&authority.key_id).is_some();
             let want = match which {
                 Which::All => here,
                 Which::Due => here && self.is_due(&authority.key_id, now)?,
@@ -198,7 +218,7 @@ impl Publisher {
     /// [`Error::Store`], [`Error::Authorities`].
     pub fn lists(&self, now: OffsetDateTime) -> Result<Vec<Published>, Error> {
         let mut lists = Vec::new();
-        for authority in self.kept(now)? {
+        for authority in self.kept(now)?.iter() {
             let issuer = authority.key_id;
             let size = self.files.own_size(&issuer);
             if let (Some(last), Some(size)) = (build::last(&self.store, &issuer)?, size) {
@@ -208,27 +228,8 @@ impl Publisher {
         Ok(lists)
     }
 
-    /// The authorities whose lists are kept published: current issuing CA first, root last.
-    ///
-    /// A retired one goes at its own end: nothing it signed outlives it, and after it no list of its
-    /// would be accepted.
-    pub(crate) fn kept(&self, now: OffsetDateTime) -> Result<Vec<AuthorityRecord>, Error> {
-        let mut kept = Vec::new();
-        for authority in authority::list(&self.store).map_err(Error::Authorities)? {
-            let keep = match authority.state {
-                AuthorityState::AwaitingCertificate => false,
-                AuthorityState::Current => true,
-                AuthorityState::Retired | AuthorityState::Revoked => {
-                    build::certificate_of(&authority)?.certificate().not_after() >= now
-                }
-            };
-            if keep {
-                kept.push(authority);
-            }
-        }
-        // The newest first within a group: the sort is stable.
-        kept.sort_by_key(|authority| (authority.role.is_root(), authority.state != AuthorityState::Current));
-        Ok(kept)
+    pub(crate) fn kept(&self, now: OffsetDateTime) -> Result<Kept, Error> {
+        Kept::load(&self.store, &self.revoked, now)
     }
 
     pub(crate) fn is_placed(&self, issuer: &KeyId, last: &ListRecord) -> Placed {
@@ -266,24 +267,31 @@ impl Publisher {
     fn sign(
         &self,
         issuer: &KeyId,
-        kept: &[AuthorityRecord],
+        kept: &Kept,
         wanted: &Wanted,
         validity: Validity,
         now: OffsetDateTime,
     ) -> Result<SignedList, Error> {
-        let authority = kept.iter().find(|authority| authority.key_id == *issuer);
-        let authority = authority.ok_or(Error::UnknownAuthority { issuer: *issuer })?;
+        let authority = kept.find(issuer).ok_or(Error::UnknownAuthority { issuer: *issuer })?;
         let validity =
             if wanted.for_a_year.contains(issuer) { validity.root } else { validity.of(authority) };
         let is_placed = |last: &ListRecord| self.is_placed(issuer, last);
         let terms = ListTerms { validity, now, is_placed: &is_placed };
-        signed_list(&self.store, &self.keyring, &self.revoked, authority, terms)
+        // First of all the key: without it no number is used up.
+        let signer = match self.lent(issuer) {
+            Some(signer) => signer,
+            None => {
+                let refuse = |source| Error::Keyring { issuer: *issuer, source };
+                self.keyring.issuer(authority).map_err(refuse)?
+            }
+        };
+        signed_list(&self.store, &signer, &self.revoked, &terms)
     }
 
     /// Places what was signed: first the files that several authorities share, then each one's own.
     pub(crate) fn place(
         &self,
-        kept: &[AuthorityRecord],
+        kept: &Kept,
         signed: BTreeMap<KeyId, SignedList>,
         publication: &mut Publication,
     ) {
@@ -309,7 +317,7 @@ impl Publisher {
 
     fn place_shared(
         &self,
-        kept: &[AuthorityRecord],
+        kept: &Kept,
         signed: &BTreeMap<KeyId, SignedList>,
         publication: &mut Publication,
     ) -> Result<(), Error> {
@@ -320,14 +328,11 @@ impl Publisher {
         };
         let chain: Vec<&[u8]> = kept.iter().filter_map(der).collect();
         self.files.place_pem("chain.crl", &chain)?;
-        let current = |authority: &&AuthorityRecord| authority.state == AuthorityState::Current;
-        let root = kept.iter().filter(current).find(|authority| authority.role.is_root());
-        // An adopted CA that is its own root has one list under all the names.
-        let issuing = kept.iter().filter(current).find(|authority| !authority.role.is_root()).or(root);
-        if let Some(list) = root.and_then(|root| signed.get(&root.key_id)) {
+        if let Some(list) = signed.get(&kept.root) {
             self.files.place_pem("root.crl", &[&list.der])?;
         }
-        if let Some(list) = issuing.and_then(|issuing| signed.get(&issuing.key_id)) {
+        // An adopted CA that is its own root has one list under both names.
+        if let Some(list) = signed.get(&kept.issuing) {
             self.files.place_der("ca.crl.der", &list.der)?;
             self.files.place_pem("ca.crl", &[&list.der])?;
         }
@@ -337,7 +342,7 @@ impl Publisher {
     /// The lists in place of the authorities that get no new one now.
     fn others(
         &self,
-        kept: &[AuthorityRecord],
+        kept: &Kept,
         signed: &BTreeMap<KeyId, SignedList>,
         publication: &mut Publication,
     ) -> Result<BTreeMap<KeyId, Vec<u8>>, Error> {

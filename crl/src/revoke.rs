@@ -143,6 +143,34 @@ pub fn plan(store: &Store, targets: &[Target], request: &Request) -> Result<Vec<
     Ok(planned)
 }
 
+/// Adds the revocation of one certificate to a batch that does more: that of an authority, whose
+/// record changes with it. Nothing is written until the batch is committed.
+///
+/// # Errors
+/// [`Error::Refused`], [`Error::Store`].
+pub fn revoke_into(
+    store: &Store,
+    batch: &mut Batch,
+    target: &Target,
+    request: &Request,
+) -> Result<Revoked, Error> {
+    let (version, revoked) = decide(store, target, request)?;
+    add(batch, version, &revoked);
+    if request.reason.is_compromise() {
+        block_keys(store, batch, std::slice::from_ref(target))?;
+    }
+    Ok(revoked)
+}
+
+/// Adds a decided revocation to a batch; one that stands already only has to stay as it was read.
+fn add(batch: &mut Batch, version: Option<Version>, revoked: &Revoked) {
+    let key = Revocation::key(&revoked.target.issuer, &revoked.target.serial);
+    batch.expect(key.clone(), version);
+    if revoked.outcome != Outcome::Already {
+        batch.put(key, Table::encode(&revoked.revocation));
+    }
+}
+
 /// The other live certificates of the keys that a compromise takes from `revoked`, as far as they
 /// are not revoked as compromised already.
 fn siblings(store: &Store, revoked: &[Revoked], request: &Request) -> Result<Vec<Target>, Error> {
@@ -186,9 +214,7 @@ fn revoke_batch(
     let what = format!("revoke reason={} serial={}{more}", request.reason, serials.join(","));
     let mut batch = Batch::new(Class::Ledger, request.now.unix_timestamp(), who, what);
     for (version, revoked) in changes {
-        let key = Revocation::key(&revoked.target.issuer, &revoked.target.serial);
-        batch.expect(key.clone(), *version);
-        batch.put(key, Table::encode(&revoked.revocation));
+        add(&mut batch, *version, revoked);
     }
     if request.reason.is_compromise() {
         block_keys(store, &mut batch, targets)?;

@@ -32,6 +32,13 @@ pub struct Observation {
     pub through: u64,
 }
 
+impl Observation {
+    /// Whether the list that was observed named this certificate after its end.
+    pub(crate) fn covers(&self, entry: &Entry) -> bool {
+        entry.not_after() < self.clock && entry.written() <= Sequence(self.through)
+    }
+}
+
 /// A forward leap of thisUpdate by more than a regular period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Leap {
@@ -123,12 +130,6 @@ impl ListRecord {
         }
     }
 
-    /// Whether a list that was made after `ends` was in place for a regular period: then what ended
-    /// there has had its last list.
-    pub fn has_outlived(&self, ends: i64) -> bool {
-        self.confirmed.is_some_and(|seen| ends < seen.clock)
-    }
-
     /// Whether the next list may begin before this one did: it came out of a leap that was undone.
     pub fn is_from_the_future(&self, now: OffsetDateTime) -> bool {
         let now = now.unix_timestamp();
@@ -196,9 +197,7 @@ impl Plan {
 
     /// Whether the list must name this revoked certificate.
     pub fn names(&self, entry: &Entry) -> bool {
-        !self
-            .confirmed
-            .is_some_and(|seen| entry.not_after() < seen.clock && entry.written() <= Sequence(seen.through))
+        !self.confirmed.is_some_and(|seen| seen.covers(entry))
     }
 
     /// The record to commit before the list is signed.

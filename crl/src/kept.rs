@@ -1,0 +1,76 @@
+//! Which authorities' lists are published, and in what order.
+
+use std::collections::BTreeMap;
+
+use ca::authority::{self, Current};
+use ca::cert::KeyId;
+use ca::inventory;
+use ca::records::{AuthorityRecord, AuthorityState};
+use store::Store;
+use time::OffsetDateTime;
+
+use crate::{Error, RevokedSet, build};
+
+/// The authorities whose lists are kept: the current issuing CA, the earlier ones, newest first, the root.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    authorities: Vec<AuthorityRecord>,
+    pub(crate) issuing: KeyId,
+    pub(crate) root: KeyId,
+}
+
+impl Kept {
+    /// Reads them. An earlier generation is kept while a certificate of its is in force, and then
+    /// until the last revoked ones have been on a list after their end (RFC 5280 §3.3); never beyond
+    /// its own end, after which no list of its would be accepted.
+    pub(crate) fn load(store: &Store, revoked: &RevokedSet, now: OffsetDateTime) -> Result<Kept, Error> {
+        let current = Current::load(store).map_err(Error::Authorities)?;
+        let (issuing, root) = (current.pair.record.issuing, current.pair.record.root);
+        let all = authority::list(store).map_err(Error::Authorities)?;
+        let earlier: Vec<AuthorityRecord> = all
+            .into_iter()
+            .filter(|authority| authority.key_id != issuing && authority.key_id != root)
+            .filter(|authority| match authority.state {
+                AuthorityState::AwaitingCertificate => false,
+                AuthorityState::Current | AuthorityState::Retired | AuthorityState::Revoked => true,
+            })
+            .collect();
+        // Counting is a walk through the inventory: only where there is something to decide.
+        let live = match earlier.is_empty() {
+            true => BTreeMap::new(),
+            false => inventory::live_by_issuer(store, now).map_err(Error::Authorities)?,
+        };
+        let mut authorities = Vec::new();
+        if issuing != root {
+            authorities.push(current.issuing.record);
+        }
+        for authority in earlier {
+            let has_live = live.get(&authority.key_id).is_some_and(|&count| count > 0);
+            if is_in_force(&authority, now)? && (has_live || is_owed(store, revoked, &authority.key_id)?) {
+                authorities.push(authority);
+            }
+        }
+        authorities.push(current.root.record);
+        Ok(Kept { authorities, issuing, root })
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &AuthorityRecord> {
+        self.authorities.iter()
+    }
+
+    pub(crate) fn find(&self, issuer: &KeyId) -> Option<&AuthorityRecord> {
+        self.iter().find(|authority| authority.key_id == *issuer)
+    }
+}
+
+fn is_in_force(authority: &AuthorityRecord, now: OffsetDateTime) -> Result<bool, Error> {
+    Ok(build::certificate_of(authority)?.certificate().not_after() >= now)
+}
+
+/// Whether a revoked certificate of this authority has yet to be on a list after its end.
+fn is_owed(store: &Store, revoked: &RevokedSet, issuer: &KeyId) -> Result<bool, Error> {
+    let last = build::last(store, issuer)?;
+    let confirmed = last.and_then(|last| last.record.confirmed);
+    let snapshot = revoked.snapshot(issuer)?;
+    Ok(snapshot.list().iter().any(|entry| !confirmed.is_some_and(|seen| seen.covers(entry))))
+}
