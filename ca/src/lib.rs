@@ -28,4 +28,11 @@ pub mod signer;
 pub mod subject;
 pub mod template;
 
+#[cfg(test)]
+mod interop_tests;
+#[cfg(test)]
+mod issue_tests;
+#[cfg(test)]
+mod testing;
+
 pub use error::Error;

@@ -79,26 +79,42 @@ impl Tbs {
 
 /// Writes the bytes.
 pub fn write(template: &Template<'_>) -> Result<Tbs, TemplateError> {
+    let signer = template.issuer.map_or(template.public_key, IssuerCertificate::public_key);
     let params = params(template)?;
-    let signer_key = template.issuer.map_or(template.public_key, IssuerCertificate::public_key);
-    let capture = Capture::of(signer_key);
-    let mut issuer = CertificateParams::default();
-    match template.issuer {
-        Some(certificate) => {
-            issuer.distinguished_name = certificate.name().clone();
-            issuer.key_identifier_method = KeyIdMethod::PreSpecified(certificate.key_identifier().to_vec());
-        }
-        None => {
-            issuer.distinguished_name = params.distinguished_name.clone();
-            issuer.key_identifier_method = params.key_identifier_method.clone();
-        }
-    }
+    let issuer = issuer_params(template, &params);
+    encode(&params, issuer, template.public_key, signer)
+}
+
+/// What rcgen is to write.
+pub(crate) fn encode(
+    params: &CertificateParams,
+    issuer: CertificateParams,
+    public_key: &PublicKey,
+    signer: &PublicKey,
+) -> Result<Tbs, TemplateError> {
+    let capture = Capture::of(signer);
     let issuer = rcgen::Issuer::new(issuer, &capture);
-    params.signed_by(template.public_key, &issuer).map_err(TemplateError::Write)?;
+    params.signed_by(public_key, &issuer).map_err(TemplateError::Write)?;
     Ok(Tbs(capture.take()))
 }
 
-fn params(template: &Template<'_>) -> Result<CertificateParams, TemplateError> {
+/// Of an issuer rcgen wants its name and its key identifier.
+pub(crate) fn issuer_params(template: &Template<'_>, subject: &CertificateParams) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    match template.issuer {
+        Some(certificate) => {
+            params.distinguished_name = certificate.name().clone();
+            params.key_identifier_method = KeyIdMethod::PreSpecified(certificate.key_identifier().to_vec());
+        }
+        None => {
+            params.distinguished_name = subject.distinguished_name.clone();
+            params.key_identifier_method = subject.key_identifier_method.clone();
+        }
+    }
+    params
+}
+
+pub(crate) fn params(template: &Template<'_>) -> Result<CertificateParams, TemplateError> {
     let kind = template.profile.kind();
     let mut params = CertificateParams::default();
     params.serial_number = Some(SerialNumber::from_slice(template.serial.as_bytes()));

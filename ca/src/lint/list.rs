@@ -265,3 +265,6 @@ fn is_serial(content: &[u8]) -> bool {
 fn significant(number: &[u8]) -> &[u8] {
     &number[number.iter().position(|&octet| octet != 0).unwrap_or(number.len())..]
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,8 @@ mod certificate;
 mod extensions;
 mod list;
 mod names;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::marker::PhantomData;
