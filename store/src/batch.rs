@@ -30,6 +30,15 @@ impl Write {
     }
 }
 
+/// Whether a batch may use the room that is kept in reserve on a full disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Urgency {
+    /// It is refused while the reserve is whole.
+    Usual,
+    /// It may use most of the reserve.
+    Urgent,
+}
+
 /// One change, committed whole or not at all, and one line in the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
@@ -41,6 +50,8 @@ pub struct Batch {
     pub who: String,
     /// What happens, in words for the audit trail. Never a secret.
     pub what: String,
+    /// Whether it may use the room that is kept in reserve on a full disk.
+    pub urgency: Urgency,
     /// What must hold for it to be applied.
     pub expects: Vec<(Key, Expectation)>,
     /// What it writes; of two writes to one key the later wins.
@@ -50,7 +61,20 @@ pub struct Batch {
 impl Batch {
     /// An empty batch.
     pub fn new(class: Class, time: i64, who: impl Into<String>, what: impl Into<String>) -> Batch {
-        Batch { class, time, who: who.into(), what: what.into(), expects: Vec::new(), writes: Vec::new() }
+        Batch {
+            class,
+            time,
+            who: who.into(),
+            what: what.into(),
+            urgency: Urgency::Usual,
+            expects: Vec::new(),
+            writes: Vec::new(),
+        }
+    }
+
+    /// Lets it use the room that is kept in reserve: for what protects, such as a revocation.
+    pub fn urgent(&mut self) {
+        self.urgency = Urgency::Urgent;
     }
 
     /// Demands that no record lies at `key`.

@@ -15,11 +15,13 @@ mod journal;
 mod layout;
 mod lock;
 mod open;
+mod overlay;
 mod queue;
 mod recover;
 mod segment;
 mod shared;
 mod verify;
+mod view;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -60,7 +62,7 @@ impl Embedded {
     }
 
     pub(crate) fn get(&self, key: &Key) -> Result<Option<Stored>, Error> {
-        let found = self.0.shared.with_index(|index| index.get(key.as_bytes()))?;
+        let found = self.0.shared.with_view(|view| view.get(key.as_bytes()))?;
         found
             .map(|(version, slot)| self.stored(Indexed { key: key.as_bytes().to_vec(), version, slot }))
             .transpose()
@@ -74,7 +76,7 @@ impl Embedded {
         direction: Direction,
     ) -> Result<Vec<Stored>, Error> {
         let after = after.map(Key::as_bytes);
-        let found = self.0.shared.with_index(|index| index.scan(range, after, limit, direction))?;
+        let found = self.0.shared.with_view(|view| view.scan(range, after, limit, direction))?;
         found.into_iter().map(|indexed| self.stored(indexed)).collect()
     }
 

@@ -32,7 +32,7 @@ use std::time::Duration;
 
 use checkpoint::{AuditKey, Checkpoint, LogName};
 
-pub use batch::{Batch, Expectation, Write};
+pub use batch::{Batch, Expectation, Urgency, Write};
 pub use chain::{Hash, MAX_WORDS, Tip};
 pub use embedded::{
     Create, DroppedTail, IndexState, Limits, OpenOptions, OpenReport, Origin, Sealing, SegmentReport,

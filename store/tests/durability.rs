@@ -503,6 +503,23 @@ fn more_than_can_wait_is_refused_and_the_rest_stands() {
 }
 
 #[test]
+fn the_last_room_on_the_disk_is_kept_for_what_is_urgent() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = rustix::fs::statvfs(dir.path()).unwrap();
+    let mut options = options();
+    // Twice of what is free: as if the disk were filled to half of the reserve.
+    options.limits.reserve = disk.f_bavail * disk.f_frsize * 2;
+    let (store, _) = Store::open(&dir.path().join("store"), options).unwrap();
+    let error = store.commit(change(1)).unwrap_err();
+    assert!(matches!(error, Error::Full { .. }), "{error:?}");
+    assert_eq!(content(&store), []);
+    let mut urgent = change(1);
+    urgent.urgent();
+    store.commit(urgent).unwrap();
+    assert_eq!(content(&store), expected(1));
+}
+
+#[test]
 fn segments_are_sealed_and_every_flipped_byte_is_found_there() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("store");

@@ -106,7 +106,8 @@ fn catch_up(
             now.sum.change(key, index.raw(key)?.as_deref(), new.as_deref());
         }
         now.end = Position { segment: at.segment, offset: at.offset + prefix.size() };
-        index.apply(changes.iter().map(|(key, new)| (key.as_slice(), new.clone())), now)?;
+        let changes: Vec<_> = changes.iter().map(|(key, new)| (key.as_slice(), new.clone())).collect();
+        index.apply(&changes, now)?;
         Ok(Walk::On)
     })?;
     Ok(match now.tip == tip {
@@ -165,6 +166,6 @@ fn rebuild(
         return Err(Error::damaged(&path, HEADER, "the segments do not continue each other"));
     }
     let mark = Mark { tip, end, sum };
-    index.apply([], mark)?;
+    index.apply(&[], mark)?;
     Ok((index, mark, IndexState::Rebuilt { reason, entries: tip.sequence.0 }))
 }

@@ -6,30 +6,49 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::path::Path;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
+use std::time::Duration;
 
+use super::catchup;
 use super::clean;
 use super::frame::Builder;
 use super::head::{Head, HeadFile};
-use super::index::{Index, Mark, Slot, Sum, encode_slot, version_of};
+use super::index::{Index, Mark, Slot, Sum, encode_slot};
 use super::journal::Pointer;
-use super::queue::{EpochStep, Work};
+use super::layout::Layout;
+use super::overlay::{Cell, Now, Overlay};
+use super::queue::{EpochStep, Taken, Work};
 use super::segment::Position;
 use super::shared::{Failure, Shared};
-use super::writer::Writer;
+use super::view::View;
+use super::writer::{Writer, is_full};
 use crate::chain::Words;
-use crate::{Entry, Epoch, Error, Expectation, Key, Version};
+use crate::file::{FileError, OnExisting, Visibility, place, remove};
+use crate::{Entry, Epoch, Error, Key, Urgency, Version};
+
+/// How often a failed index is tried again while nobody commits.
+const HEAL_EVERY: Duration = Duration::from_secs(1);
+/// How much room there must be before a failed index is opened again: sled writes pieces of 512 KiB.
+const PROBE: usize = 4 << 20;
 
 pub(crate) struct Committer {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) index: Index,
+    pub(crate) index: Following,
     pub(crate) writer: Writer,
     pub(crate) head_file: HeadFile,
     pub(crate) head: Head,
     pub(crate) sum: Sum,
     /// Whether the mark of an orderly close has been taken away: it must be, before the first change.
     pub(crate) clean: clean::Marker,
+}
+
+/// The index, as the committer holds it.
+pub(crate) enum Following {
+    /// It is at the journal's end.
+    Index(Index),
+    /// It failed. What it lacks stands in front of it for the readers; before the next batch is
+    /// taken it has to be opened again.
+    Behind,
 }
 
 /// Answers everything that is left, however the thread ends.
@@ -40,7 +59,7 @@ impl Drop for Leave<'_> {
         for work in self.0.queue.drain() {
             work.answer(Err(Error::Closed));
         }
-        *self.0.index.write().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.0.view_mut() = None;
     }
 }
 
@@ -50,10 +69,20 @@ impl Committer {
         let shared = Arc::clone(&self.shared);
         let leave = Leave(&shared);
         loop {
-            let group = shared.queue.take(&shared.limits);
-            if group.is_empty() {
-                break;
-            }
+            let patience = match self.index {
+                Following::Index(_) => None,
+                Following::Behind => Some(HEAL_EVERY),
+            };
+            let group = match shared.queue.take(&shared.limits, patience) {
+                Taken::Group(group) => group,
+                Taken::Nothing => {
+                    if let Err(error) = self.index() {
+                        tracing::warn!(%error, "the index can't be opened again yet");
+                    }
+                    continue;
+                }
+                Taken::Closed => break,
+            };
             let failure = shared.state().failure.clone();
             match failure {
                 Some(failure) => refuse_all(group, || failure.error()),
@@ -67,40 +96,54 @@ impl Committer {
     /// Leaves an index that the next open need not check.
     fn finish(self) {
         let sequence = self.head.tip.sequence;
-        let intact = self.shared.state().failure.is_none() && self.index.flush().is_ok();
-        drop(self.index);
+        let intact = match self.index {
+            Following::Index(index) => self.shared.state().failure.is_none() && index.flush().is_ok(),
+            Following::Behind => false,
+        };
         if intact && let Err(error) = self.clean.write(sequence) {
             tracing::warn!(%error, "the index could not be marked as closed; it will be checked at the next start");
         }
     }
 
     fn commit(&mut self, group: Vec<Work>) {
+        let free = room(&self.shared.journal.layout);
+        let index = match self.index() {
+            Ok(index) => index,
+            Err(error) => {
+                let error = Arc::new(error);
+                return refuse_all(group, || self.unusable(&error));
+            }
+        };
         let mut tip = self.head.tip;
         let mut frame = Builder::new(tip.sequence.0 + 1);
-        let mut overlay = Overlay { index: &self.index, cells: HashMap::new() };
+        let mut overlay = Overlay::new(&index);
         let mut accepted = Vec::with_capacity(group.len());
         let mut refused = Vec::new();
         let mut group = group.into_iter();
         while let Some(work) = group.next() {
-            match overlay.check(&work.batch.expects).and_then(|conflict| {
+            if let Some(full) = short_of_room(&work, &free, &self.shared) {
+                work.answer(Err(full));
+                continue;
+            }
+            let checked = overlay.check(&work.batch.expects).and_then(|conflict| {
                 if conflict.is_none() {
                     overlay.load(&work)?;
                 }
                 Ok(conflict)
-            }) {
+            });
+            match checked {
                 Ok(None) => {}
                 Ok(Some(key)) => {
                     refused.push((work, key));
                     continue;
                 }
-                // Nothing was written: the whole group fails, and with it the store.
+                // Nothing was written: the whole group fails, and the index is opened again.
                 Err(error) => {
-                    let failure = index_failure(self.shared.journal.layout.index().as_path(), error);
-                    self.shared.fail(failure.clone());
+                    let error = Arc::new(error);
+                    self.index = Following::Behind;
                     let all = accepted.into_iter().map(|(work, _)| work);
-                    refuse_all(all.chain([work]).chain(group), || failure.error());
-                    refuse_all(refused.into_iter().map(|(work, _)| work), || failure.error());
-                    return;
+                    let all = all.chain([work]).chain(group).chain(refused.into_iter().map(|(work, _)| work));
+                    return refuse_all(all, || self.unusable(&error));
                 }
             }
             let epoch = match work.step {
@@ -121,7 +164,7 @@ impl Committer {
                 Ok(at) => {
                     let cells = overlay.cells;
                     self.head = Head { tip, end: self.writer.end };
-                    self.settle(&bytes, at, cells);
+                    self.settle(&bytes, at, cells, &index);
                     self.answer(accepted);
                 }
                 Err(error) => self.refuse_group(accepted, error),
@@ -134,7 +177,7 @@ impl Committer {
     }
 
     /// Brings head file and index to the frame that is now on the disk at `at`.
-    fn settle(&mut self, frame: &[u8], at: Position, cells: HashMap<Key, Cell>) {
+    fn settle(&mut self, frame: &[u8], at: Position, cells: HashMap<Key, Cell>, index: &Index) {
         self.shared.journal.note(self.head_first(frame), at);
         if let Err(error) = self.head_file.write(self.head) {
             // The journal holds the truth; only the guard against a lost end is weaker now.
@@ -157,11 +200,52 @@ impl Committer {
             changes.push((key.as_bytes(), new));
         }
         let mark = Mark { tip: self.head.tip, end: self.head.end, sum: self.sum };
-        let applied = self.clean.remove().and_then(|()| self.index.apply(changes, mark));
+        let applied = self.clean.remove().and_then(|()| index.apply(&changes, mark));
         if let Err(error) = applied {
-            // The batches stand. Readers must not go on with an index that lacks them.
-            *self.shared.index.write().unwrap_or_else(PoisonError::into_inner) = None;
-            self.shared.fail(index_failure(&self.shared.journal.layout.index(), error));
+            tracing::error!(%error, "the index failed; it is opened again before the next change");
+            let pending = changes.into_iter().map(|(key, new)| (key.to_vec(), new)).collect();
+            if let Some(view) = self.shared.view_mut().as_mut() {
+                view.pending = pending;
+            }
+            self.index = Following::Behind;
+        }
+    }
+
+    /// The index at the journal's end; opened again if it failed.
+    fn index(&mut self) -> Result<Index, Error> {
+        if let Following::Index(index) = &self.index {
+            return Ok(index.clone());
+        }
+        // Without room the new one would fail as well, and readers would lose the old one.
+        probe(&self.shared.journal.layout)?;
+        self.clean.remove()?;
+        let mut view = self.shared.view_mut();
+        *view = None;
+        let Shared { journal, limits, .. } = &*self.shared;
+        let opened = catchup::open(&journal.layout.index(), limits);
+        let place = (self.head.tip, self.head.end);
+        match catchup::bring_up(journal, opened, None, place, limits) {
+            Ok((index, mark, _)) => {
+                *view = Some(View::new(index.clone()));
+                self.index = Following::Index(index.clone());
+                self.sum = mark.sum;
+                Ok(index)
+            }
+            Err(error) => {
+                let path = journal.layout.index();
+                let source = Arc::new(io::Error::other(error));
+                let failure = Failure { operation: "open the index again in", path, source };
+                self.shared.fail(failure.clone());
+                Err(failure.error())
+            }
+        }
+    }
+
+    /// One error for each of those that wait.
+    fn unusable(&self, error: &Arc<Error>) -> Error {
+        match &**error {
+            Error::Full { path, source } => Error::Full { path: path.clone(), source: Arc::clone(source) },
+            other => Error::Index { path: self.shared.journal.layout.index(), reason: other.to_string() },
         }
     }
 
@@ -221,8 +305,37 @@ fn refuse_all(works: impl IntoIterator<Item = Work>, error: impl Fn() -> Error) 
     }
 }
 
-fn index_failure(path: &Path, error: Error) -> Failure {
-    Failure { operation: "use the index", path: path.to_owned(), source: Arc::new(io::Error::other(error)) }
+/// How many bytes are left on the disk; `None` if it does not say.
+fn room(layout: &Layout) -> Option<u64> {
+    let disk = rustix::fs::statvfs(layout.root()).ok()?;
+    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+/// Refuses a batch while there is room yet: what is left belongs to the index, which must be able
+/// to write what it has taken, and to what is urgent.
+fn short_of_room(work: &Work, free: &Option<u64>, shared: &Shared) -> Option<Error> {
+    let kept = match work.batch.urgency {
+        Urgency::Usual => shared.limits.reserve,
+        Urgency::Urgent => shared.limits.reserve / 4,
+    };
+    let reason = match *free {
+        Some(free) if free < kept => format!("{free} bytes are left, {kept} are kept in reserve"),
+        Some(_) | None => return None,
+    };
+    let source = Arc::new(io::Error::new(io::ErrorKind::StorageFull, reason));
+    Some(Error::Full { path: shared.journal.layout.journal(), source })
+}
+
+/// Shows that the disk takes as much as an index needs to go on.
+fn probe(layout: &Layout) -> Result<(), Error> {
+    let path = layout.root().join("probe");
+    let zeros = vec![0; PROBE];
+    let full = |source| Error::Full { path: layout.index(), source: Arc::new(source) };
+    place(&path, &zeros, Visibility::Secret, OnExisting::Replace).map_err(|error| match error {
+        FileError::Io { source, .. } if is_full(&source) => full(source),
+        other => other.into(),
+    })?;
+    Ok(remove(&path)?)
 }
 
 /// Where a value is kept: small ones in the index, large ones in the journal alone.
@@ -234,80 +347,6 @@ pub(crate) fn slot(value: &[u8], frame: Position, offset: u64, inline: usize) ->
             crc: crc32c::crc32c(value),
         }),
         _ => Slot::Inline(value.to_vec()),
-    }
-}
-
-/// A key that the group looks at.
-struct Cell {
-    /// What the index holds for it.
-    old: Option<Vec<u8>>,
-    now: Now,
-}
-
-/// What the group has made of it so far.
-#[derive(Clone, Copy)]
-enum Now {
-    Same,
-    Put { version: Version, offset: usize, length: usize },
-    Deleted,
-}
-
-/// The index as the batches of one group see it, the earlier ones applied.
-struct Overlay<'i> {
-    index: &'i Index,
-    cells: HashMap<Key, Cell>,
-}
-
-impl Overlay<'_> {
-    fn cell(&mut self, key: &Key) -> Result<&mut Cell, Error> {
-        use std::collections::hash_map::Entry::{Occupied, Vacant};
-        Ok(match self.cells.entry(key.clone()) {
-            Occupied(cell) => cell.into_mut(),
-            Vacant(place) => {
-                let old = self.index.raw(key.as_bytes())?;
-                place.insert(Cell { old, now: Now::Same })
-            }
-        })
-    }
-
-    /// The first key that is not as expected.
-    fn check(&mut self, expects: &[(Key, Expectation)]) -> Result<Option<Key>, Error> {
-        for (key, expectation) in expects {
-            let cell = self.cell(key)?;
-            let found = match cell.now {
-                Now::Put { version, .. } => Some(version),
-                Now::Deleted => None,
-                Now::Same => cell.old.as_deref().and_then(version_of),
-            };
-            let holds = match expectation {
-                Expectation::Absent => found.is_none(),
-                Expectation::Unchanged(version) => found == Some(*version),
-            };
-            if !holds {
-                return Ok(Some(key.clone()));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Reads what a batch will overwrite, so that nothing can fail once it is in the frame.
-    fn load(&mut self, work: &Work) -> Result<(), Error> {
-        for (key, _) in &work.batch.writes {
-            self.cell(key)?;
-        }
-        Ok(())
-    }
-
-    /// Applies a batch whose body lies at `at` in the frame.
-    fn write(&mut self, work: &Work, version: Version, at: usize) {
-        for ((key, _), value) in work.batch.writes.iter().zip(&work.body.values) {
-            if let Some(cell) = self.cells.get_mut(key) {
-                cell.now = match value {
-                    Some((offset, length)) => Now::Put { version, offset: at + offset, length: *length },
-                    None => Now::Deleted,
-                };
-            }
-        }
     }
 }
 

@@ -156,7 +156,7 @@ pub(crate) fn version_of(bytes: &[u8]) -> Option<Version> {
     Some(Version(Sequence(u64::from_be_bytes(bytes.get(..8)?.try_into().ok()?))))
 }
 
-fn decode_slot(bytes: &[u8]) -> Option<(Version, Slot)> {
+pub(crate) fn decode_slot(bytes: &[u8]) -> Option<(Version, Slot)> {
     let (&kind, rest) = bytes.get(8..)?.split_first()?;
     let word = |at: usize| Some(u64::from_be_bytes(rest.get(at..at + 8)?.try_into().ok()?));
     let half = |at: usize| Some(u32::from_be_bytes(rest.get(at..at + 4)?.try_into().ok()?));
@@ -169,6 +169,25 @@ fn decode_slot(bytes: &[u8]) -> Option<(Version, Slot)> {
         _ => return None,
     };
     Some((version_of(bytes)?, slot))
+}
+
+/// The keys that a scan looks at, the end excluded; `None` if there can be none.
+pub(crate) fn bounds(
+    range: &KeyRange,
+    after: Option<&[u8]>,
+    direction: Direction,
+) -> Option<(Vec<u8>, Vec<u8>)> {
+    let mut start = range.start.as_slice().max(FIRST_KEY).to_vec();
+    let mut end = range.end.clone();
+    match (after, direction) {
+        (Some(after), Direction::Ascending) if after >= start.as_slice() => {
+            // The smallest key above `after`.
+            start = [after, &[0]].concat();
+        }
+        (Some(after), Direction::Descending) if after < end.as_slice() => end = after.to_vec(),
+        _ => {}
+    }
+    (start < end).then_some((start, end))
 }
 
 /// A record as the index knows it.
@@ -204,7 +223,7 @@ impl Index {
         guard(&self.path, act)
     }
 
-    fn damaged(&self) -> Error {
+    pub(crate) fn damaged(&self) -> Error {
         Error::Index { path: self.path.clone(), reason: "an entry can't be read".to_owned() }
     }
 
@@ -230,19 +249,7 @@ impl Index {
         limit: usize,
         direction: Direction,
     ) -> Result<Vec<Indexed>, Error> {
-        let mut start = range.start.as_slice().max(FIRST_KEY).to_vec();
-        let mut end = range.end.clone();
-        match (after, direction) {
-            (Some(after), Direction::Ascending) if after >= start.as_slice() => {
-                // The smallest key above `after`.
-                start = [after, &[0]].concat();
-            }
-            (Some(after), Direction::Descending) if after < end.as_slice() => end = after.to_vec(),
-            _ => {}
-        }
-        if start >= end {
-            return Ok(Vec::new());
-        }
+        let Some((start, end)) = bounds(range, after, direction) else { return Ok(Vec::new()) };
         let decode = |(key, value): (sled::IVec, sled::IVec)| {
             let (version, slot) = decode_slot(&value).ok_or_else(|| self.damaged())?;
             Ok(Indexed { key: key.to_vec(), version, slot })
@@ -258,16 +265,12 @@ impl Index {
     }
 
     /// Applies changes and the mark that they lead to, in one step.
-    pub(crate) fn apply<'c>(
-        &self,
-        changes: impl IntoIterator<Item = (&'c [u8], Option<Vec<u8>>)>,
-        mark: Mark,
-    ) -> Result<(), Error> {
+    pub(crate) fn apply(&self, changes: &[(&[u8], Option<Vec<u8>>)], mark: Mark) -> Result<(), Error> {
         let mut batch = sled::Batch::default();
         for (key, value) in changes {
             match value {
-                Some(value) => batch.insert(key, value),
-                None => batch.remove(key),
+                Some(value) => batch.insert(*key, value.as_slice()),
+                None => batch.remove(*key),
             }
         }
         batch.insert(MARK, mark.to_bytes());

@@ -95,6 +95,9 @@ pub struct Limits {
     pub recent_bytes: usize,
     /// A value above this lies in the journal alone, and the index points to it, in bytes.
     pub inline_value: usize,
+    /// With less room than this on the disk no usual batch is taken, in bytes; an urgent one may use
+    /// three quarters of it.
+    pub reserve: u64,
     /// The index's cache, in bytes.
     pub index_cache: u64,
 }
@@ -111,7 +114,8 @@ impl Default for Limits {
             recent: 1024,
             recent_bytes: 1 << 20,
             inline_value: 256,
-            index_cache: 4 << 20,
+            reserve: 16 << 20,
+            index_cache: 1 << 20,
         }
     }
 }

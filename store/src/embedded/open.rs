@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use super::catchup::{self, IndexState, Opened};
 use super::clean::Marker;
-use super::committer::{Committer, spawn};
+use super::committer::{Committer, Following, spawn};
 use super::head::{Head, HeadFile, HeadFound};
 use super::journal::Journal;
 use super::layout::{FORMAT, Layout, Limits};
@@ -116,8 +116,15 @@ pub(super) fn open(dir: &Path, options: OpenOptions) -> Result<(Embedded, OpenRe
     if index_state != IndexState::Ready {
         clean.remove()?;
     }
-    let committer =
-        Committer { shared: Arc::clone(&shared), index, writer, head_file, head, sum: mark.sum, clean };
+    let committer = Committer {
+        shared: Arc::clone(&shared),
+        index: Following::Index(index),
+        writer,
+        head_file,
+        head,
+        sum: mark.sum,
+        clean,
+    };
     let thread = spawn(committer).map_err(Error::io("start the committer of", dir))?;
     let inner = Inner { shared, thread: Mutex::new(Some(thread)), lock: Mutex::new(Some(lock)) };
     let report = OpenReport { origin, head: tip.sequence, index: index_state, dropped, warnings };

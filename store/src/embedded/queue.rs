@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::layout::Limits;
 use crate::chain::{Body, Hash, check_words, encode_body, hash};
@@ -47,6 +48,16 @@ impl Work {
         // Whoever asked may have gone away; the batch stands all the same.
         let _ = self.answer.send(answer);
     }
+}
+
+/// What the committer finds in the queue.
+pub(crate) enum Taken {
+    /// Work for one group commit.
+    Group(Vec<Work>),
+    /// Nothing came in time.
+    Nothing,
+    /// The store is closing and nothing is left.
+    Closed,
 }
 
 #[derive(Default)]
@@ -94,12 +105,25 @@ impl Queue {
         }
     }
 
-    /// Waits for work and takes what makes up one group commit; empty once the store is closing and
-    /// nothing is left. Nobody waits for company: a lone batch goes at once.
-    pub(crate) fn take(&self, limits: &Limits) -> Vec<Work> {
+    /// Waits for work, at most for `patience`, and takes what makes up one group commit. Nobody waits
+    /// for company: a lone batch goes at once.
+    pub(crate) fn take(&self, limits: &Limits, patience: Option<Duration>) -> Taken {
         let mut waiting = self.lock();
-        while waiting.work.is_empty() && !waiting.closing {
-            waiting = self.arrived.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        while waiting.work.is_empty() {
+            if waiting.closing {
+                return Taken::Closed;
+            }
+            waiting = match patience {
+                None => self.arrived.wait(waiting).unwrap_or_else(PoisonError::into_inner),
+                Some(patience) => {
+                    let (waiting, waited) =
+                        self.arrived.wait_timeout(waiting, patience).unwrap_or_else(PoisonError::into_inner);
+                    if waited.timed_out() && waiting.work.is_empty() && !waiting.closing {
+                        return Taken::Nothing;
+                    }
+                    waiting
+                }
+            };
         }
         let (mut group, mut bytes) = (Vec::new(), 0);
         while group.len() < limits.group {
@@ -111,7 +135,7 @@ impl Queue {
             group.extend(waiting.work.pop_front());
         }
         waiting.bytes = waiting.bytes.saturating_sub(bytes);
-        group
+        Taken::Group(group)
     }
 
     /// Takes no more; what waits is still committed.

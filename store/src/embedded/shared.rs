@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::Duration;
 
 use super::head::Head;
@@ -11,6 +11,7 @@ use super::index::Index;
 use super::journal::{Journal, Walk};
 use super::layout::Limits;
 use super::queue::Queue;
+use super::view::View;
 use crate::chain::writes;
 use crate::{Entry, Epoch, Error, Sequence};
 
@@ -39,8 +40,8 @@ pub(crate) struct Shared {
     pub(crate) journal: Journal,
     pub(crate) limits: Limits,
     pub(crate) queue: Queue,
-    /// `None` once the store is closed.
-    pub(crate) index: RwLock<Option<Index>>,
+    /// `None` once the store is closed, or its index failed for good.
+    pub(crate) view: RwLock<Option<View>>,
     state: Mutex<State>,
     moved: Condvar,
 }
@@ -52,7 +53,7 @@ impl Shared {
             journal,
             limits,
             queue: Queue::default(),
-            index: RwLock::new(Some(index)),
+            view: RwLock::new(Some(View::new(index))),
             state: Mutex::new(state),
             moved: Condvar::new(),
         }
@@ -62,10 +63,17 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs `read` on the index.
-    pub(crate) fn with_index<T>(&self, read: impl FnOnce(&Index) -> Result<T, Error>) -> Result<T, Error> {
-        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
-        read(index.as_ref().ok_or(Error::Closed)?)
+    /// Runs `read` on what has been committed.
+    pub(crate) fn with_view<T>(&self, read: impl FnOnce(&View) -> Result<T, Error>) -> Result<T, Error> {
+        let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
+        match view.as_ref() {
+            Some(view) => read(view),
+            None => Err(self.state().failure.as_ref().map_or(Error::Closed, Failure::error)),
+        }
+    }
+
+    pub(crate) fn view_mut(&self) -> RwLockWriteGuard<'_, Option<View>> {
+        self.view.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Publishes what was committed, then wakes those who wait for it.
