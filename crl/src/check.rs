@@ -173,3 +173,6 @@ fn check_extensions(mut extensions: Reader<'_>, key_id: &[u8]) -> Result<CrlNumb
     content.end("more than a CRL number")?;
     Ok(CrlNumber::from_be_bytes(number)?)
 }
+
+#[cfg(test)]
+mod tests;
