@@ -64,6 +64,32 @@ fn half_of_the_time_is_when_the_next_is_due() {
     assert_eq!(standing(START + WEEK + 1), Standing::Expired);
 }
 
+#[test]
+fn one_leap_of_the_clock_empties_no_list() {
+    let revocation =
+        Revocation { at: START, reason: Reason::Superseded, not_after: START + WEEK, invalidity: None };
+    let entry = Entry::new(Serial::from_bytes(&[1]).unwrap(), &revocation, Sequence(1));
+    let after = |previous: &ListRecord, clock| {
+        Plan::after(Some(previous), Placed::Yes, at(clock), Duration::seconds(WEEK)).unwrap()
+    };
+    let record = |plan: Plan| plan.record(Sequence(1), 1, [0; 32]);
+    let future = START + 10 * 365 * 86_400;
+    // Any number of lists in a burst while the clock is wrong.
+    let mut last = next(None, START);
+    for minute in 0..100 {
+        let plan = after(&last, future + minute * 60);
+        assert!(plan.names(&entry), "minute {minute}");
+        last = record(plan);
+    }
+    assert!(after(&last, START + 60).names(&entry), "and when it is right again");
+    // A clock that goes on from there for more than a period is believed, until it goes back.
+    for day in 1..=8 {
+        last = record(after(&last, future + day * 86_400));
+    }
+    assert!(!after(&last, future + 9 * 86_400).names(&entry));
+    assert!(after(&last, START + 60).names(&entry));
+}
+
 /// A revoked certificate in the histories below.
 #[derive(Clone, Debug)]
 struct Case {
