@@ -35,14 +35,52 @@ pub fn causes(error: &dyn std::error::Error) -> Vec<String> {
     causes
 }
 
+/// An error with everything that caused it, on one line.
+pub fn in_words(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    for cause in causes(error) {
+        words.push_str(": ");
+        words.push_str(&cause);
+    }
+    words
+}
+
 fn kind(error: &Error) -> ProblemKind {
     match error {
         Error::Absent { .. } => ProblemKind::Unavailable,
+        Error::Acme(error) => acme_kind(error),
+        Error::Bundle(_) | Error::Runtime { .. } | Error::Time { .. } => ProblemKind::Internal,
+        Error::Reason(_) | Error::RelativePath { .. } => ProblemKind::Invalid,
         Error::Denied(_) => ProblemKind::Denied,
         Error::File(_) => ProblemKind::Internal,
         Error::Setting(settings::Error::Invalid { .. }) => ProblemKind::Invalid,
         Error::Setting(settings::Error::Unknown { .. }) => ProblemKind::NotFound,
         Error::Setting(settings::Error::Store(source)) | Error::Store(source) => store_kind(source),
+    }
+}
+
+fn acme_kind(error: &acme::Error) -> ProblemKind {
+    use acme::Error as Acme;
+    match error {
+        Acme::Agreement { .. }
+        | Acme::DirectoryUrl { .. }
+        | Acme::ExternalAccountKey { .. }
+        | Acme::ExternalAccountRequired { .. }
+        | Acme::Name { .. }
+        | Acme::NameCount { .. }
+        | Acme::Reason { .. }
+        | Acme::Wildcard { .. } => ProblemKind::Invalid,
+        Acme::Busy { .. } => ProblemKind::Conflict,
+        Acme::Later { .. } | Acme::Listener { .. } | Acme::TimedOut { .. } => ProblemKind::Unavailable,
+        Acme::NoCertificate { .. } => ProblemKind::NotFound,
+        Acme::AccountKey { .. }
+        | Acme::Challenge { .. }
+        | Acme::Key(_)
+        | Acme::Request(_)
+        | Acme::Seal(_) => ProblemKind::Internal,
+        Acme::Store(source) => store_kind(source),
+        // The authority, or the way to it.
+        _ => ProblemKind::External,
     }
 }
 
@@ -64,6 +102,12 @@ fn hint(error: &Error) -> Option<String> {
         }
         Error::Setting(settings::Error::Invalid { setting, .. }) => Some(setting.help().to_owned()),
         Error::File(_) | Error::Setting(settings::Error::Store(_)) | Error::Store(_) => {
+            Some("`pki doctor` says more".to_owned())
+        }
+        Error::Acme(error) => error.advice(),
+        Error::Reason(_) => None,
+        Error::RelativePath { .. } => Some("give the whole path".to_owned()),
+        Error::Bundle(_) | Error::Runtime { .. } | Error::Time { .. } => {
             Some("`pki doctor` says more".to_owned())
         }
         Error::Absent { .. } | Error::Denied(_) => None,
