@@ -116,7 +116,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_job_that_fails_is_known_and_tried_again() {
-        let pki = Pki::in_memory(Path::new("/nowhere"), 0);
+        let pki = Pki::in_memory(Path::new("/nowhere"), 0).unwrap();
         let stop = Stop::new();
         once(&pki, &JOBS[0]).await;
         assert_eq!(pki.job_failures().now()["test"].causes, ["test is not part of this version"]);

@@ -14,5 +14,7 @@ pub mod pki;
 pub mod problem;
 pub mod serve;
 pub mod settings;
+#[cfg(test)]
+mod testing;
 
 pub use pki::Pki;

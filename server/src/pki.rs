@@ -3,11 +3,25 @@
 //! A clone is the same PKI. Whoever holds one may do everything to it: who is let near is decided by
 //! [`Pki::run`], which is how the socket and the command in process both come in.
 
+mod directory;
+mod open;
+mod publish;
+
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
-use store::Store;
+use aws_lc_rs::rand::SystemRandom;
+use ca::authority::Current;
+use ca::distribution::Distribution;
+use ca::key::{Passphrase, ScryptCost};
+use ca::keyring::Keyring;
+use ca::plan::Policy;
+use ca::profile::Profiles;
+use crl::{Publisher, RevokedSet};
+use store::checkpoint::{AuditKey, LogName};
+use store::seal::SealingKey;
+use store::{OpenReport, Store};
 use time::OffsetDateTime;
 use trust::Peer;
 
@@ -17,7 +31,19 @@ use crate::jobs::Failures;
 use crate::layout::Layout;
 use crate::ops::{Error, Operation};
 use crate::serve::PublicState;
-use crate::settings::Settings;
+use crate::settings::{Setting, Settings};
+
+pub use directory::DirectoryError;
+pub use open::OpenMode;
+
+/// How private keys are protected on disk.
+#[derive(Clone, Debug, Default)]
+pub struct Keys {
+    /// The passphrase that encrypts them, if there is one.
+    pub passphrase: Option<Passphrase>,
+    /// What trying a passphrase costs.
+    pub cost: ScryptCost,
+}
 
 /// An open PKI.
 #[derive(Clone)]
@@ -29,6 +55,12 @@ struct Shared {
     layout: Layout,
     owner: u32,
     store: Store,
+    report: Option<OpenReport>,
+    keyring: Arc<Keyring>,
+    revoked: RevokedSet,
+    publisher: Publisher,
+    random: SystemRandom,
+    sealing: OnceLock<SealingKey>,
     challenges: ChallengeBoard,
     failures: Failures,
     shelf: Shelf,
@@ -67,9 +99,75 @@ impl Pki {
         &self.shared.store
     }
 
+    /// What opening the store found; `None` for one in memory.
+    pub fn store_report(&self) -> Option<&OpenReport> {
+        self.shared.report.as_ref()
+    }
+
+    /// The authorities' private keys.
+    pub fn keyring(&self) -> &Keyring {
+        &self.shared.keyring
+    }
+
+    /// Everything revoked.
+    pub fn revoked(&self) -> &RevokedSet {
+        &self.shared.revoked
+    }
+
+    /// Makes and places lists. [`Pki::publish`] is the way to it that also serves them.
+    pub(crate) fn publisher(&self) -> &Publisher {
+        &self.shared.publisher
+    }
+
+    /// Where random octets come from.
+    pub fn random(&self) -> &SystemRandom {
+        &self.shared.random
+    }
+
+    /// The key that seals secrets in records; made when it is first needed.
+    pub fn sealing(&self) -> Result<&SealingKey, Error> {
+        if let Some(key) = self.shared.sealing.get() {
+            return Ok(key);
+        }
+        let key = SealingKey::load_or_create(&self.shared.layout.store_key(), &self.shared.random)?;
+        Ok(self.shared.sealing.get_or_init(|| key))
+    }
+
+    /// The key that signs checkpoints; made when it is first needed.
+    pub fn audit_key(&self) -> Result<AuditKey, Error> {
+        let key = AuditKey::load_or_create(&self.shared.layout.audit_key(), &self.shared.random);
+        Ok(key.map_err(store::Error::from)?)
+    }
+
+    /// The name under which checkpoints are signed: the root's, which never changes.
+    pub fn log_name(&self) -> Result<LogName, Error> {
+        let root = Current::load(&self.shared.store)?.root.record.key_id;
+        Ok(LogName::new(&format!("pki/{root}")).map_err(store::Error::from)?)
+    }
+
+    /// Signs a checkpoint of the journal as it is now, keeps it, and returns it.
+    pub fn checkpoint(&self, now: OffsetDateTime) -> Result<String, Error> {
+        let note = self.store().checkpoint(&self.audit_key()?, &self.log_name()?, now.unix_timestamp())?;
+        Ok(note)
+    }
+
     /// The settings in force now.
     pub fn settings(&self) -> Result<Settings, Error> {
         Ok(Settings::load(&self.shared.store)?)
+    }
+
+    /// What certificates are issued under now.
+    pub fn policy(&self) -> Result<Policy, Error> {
+        let settings = self.settings()?;
+        let days = |setting| settings.days(setting);
+        let profiles = Profiles::new(
+            days(Setting::ProfileRootDays),
+            days(Setting::ProfileIssuingDays),
+            days(Setting::ProfileClientDays),
+            days(Setting::ProfileServerDays),
+        );
+        let profiles = profiles.map_err(ca::Error::from)?;
+        Ok(Policy { profiles, distribution: Distribution { base: settings.public_url() } })
     }
 
     /// The HTTP-01 answers of the public listener.
@@ -91,30 +189,49 @@ impl Pki {
         self.shared.public.store(Arc::new(state));
     }
 
-    /// Takes what is published now onto the shelf.
-    pub(crate) fn fill_shelf(&self) -> Result<(), Error> {
-        Ok(())
+    /// Whether a service runs in this process, rather than one command.
+    pub fn is_service(&self) -> bool {
+        self.shared.shelf.is_open()
     }
 
     /// What the public listener serves.
     pub(crate) fn shelf(&self) -> &Shelf {
         &self.shared.shelf
     }
-}
 
-impl Pki {
-    /// A PKI without a disk below it: for unit tests of operations.
-    pub fn in_memory(root: &Path, owner: u32) -> Pki {
-        Pki {
+    /// Puts an open PKI together.
+    pub(crate) fn assemble(
+        layout: Layout,
+        owner: u32,
+        store: Store,
+        report: Option<OpenReport>,
+        keys: Keys,
+    ) -> Result<Pki, Error> {
+        let keyring = Arc::new(Keyring::new(layout.keys(), keys.passphrase, keys.cost));
+        let revoked = RevokedSet::open(store.clone())?;
+        let publisher = Publisher::new(layout.root(), store.clone(), Arc::clone(&keyring), revoked.clone());
+        Ok(Pki {
             shared: Arc::new(Shared {
-                layout: Layout::new(root),
+                layout,
                 owner,
-                store: Store::in_memory(),
+                store,
+                report,
+                keyring,
+                revoked,
+                publisher,
+                random: SystemRandom::new(),
+                sealing: OnceLock::new(),
                 challenges: ChallengeBoard::default(),
                 failures: Failures::default(),
                 shelf: Shelf::default(),
                 public: ArcSwap::from_pointee(PublicState::Off),
             }),
-        }
+        })
+    }
+
+    /// A PKI whose store has no disk below it: for unit tests of operations.
+    pub fn in_memory(directory: &Path, owner: u32) -> Result<Pki, Error> {
+        let keys = Keys { passphrase: None, cost: ScryptCost::CHEAP };
+        Pki::assemble(Layout::new(directory), owner, Store::in_memory(), None, keys)
     }
 }

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use crate::http::{Desk, socket_router};
 use crate::limits::Limits;
 use crate::listen::{self, LocalSocket, PublicListener, Stop, Terms};
-use crate::{Pki, jobs, ops};
+use crate::{Pki, clock, jobs, ops};
 
 /// How to serve.
 #[derive(Clone, Debug, Default)]
@@ -97,7 +97,8 @@ pub async fn serve(
     let stop = Stop::new();
     let sockets = paths.iter().map(|path| LocalSocket::bind(path)).collect::<Result<Vec<_>, _>>()?;
     let seen = pki.store().head();
-    pki.fill_shelf().map_err(Box::new)?;
+    pki.shelf().open();
+    pki.fill_shelf(clock::now()).map_err(Box::new)?;
     let wanted = pki.settings().map_err(Box::new)?.public_address();
     let public = match wanted {
         Some(address) => Some(PublicListener::bind(address).await?),

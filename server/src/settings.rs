@@ -10,11 +10,12 @@ mod value;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use ca::distribution::PublicUrl;
 use minicbor::{Decode, Encode};
 use store::{Batch, Class, Record, Store, Table};
 
 pub use catalogue::{Default, Setting};
-pub use value::{PublicUrl, Span};
+pub use value::Span;
 
 /// Why a setting was refused.
 #[derive(Debug, thiserror::Error)]
@@ -95,14 +96,19 @@ impl Settings {
         self.value(Setting::CorePublicUrl)?.parse().ok()
     }
 
-    /// A profile's lifetime in days; every such setting has a default.
-    pub fn days(&self, setting: Setting) -> Option<u32> {
-        self.value(setting)?.parse().ok()
+    /// A profile's lifetime in days.
+    ///
+    /// Every such setting has a default, and what is stored was checked: 0, which no profile takes,
+    /// stands for a setting that is no lifetime.
+    pub fn days(&self, setting: Setting) -> u32 {
+        self.value(setting).and_then(|days| days.parse().ok()).unwrap_or(0)
     }
 
-    /// A span of time; every such setting has a default.
-    pub fn span(&self, setting: Setting) -> Option<time::Duration> {
-        self.value(setting)?.parse::<Span>().ok().map(Span::duration)
+    /// A span of time; zero for a setting that is none.
+    pub fn span(&self, setting: Setting) -> time::Duration {
+        self.value(setting)
+            .and_then(|span| span.parse::<Span>().ok())
+            .map_or(time::Duration::ZERO, Span::duration)
     }
 }
 
@@ -134,11 +140,11 @@ mod tests {
     fn defaults_hold_until_something_is_set_and_again_after() {
         let store = Store::in_memory();
         let days = |store: &Store| Settings::load(store).unwrap().days(Setting::ProfileClientDays);
-        assert_eq!(days(&store), Some(365));
+        assert_eq!(days(&store), 365);
         set(&store, Setting::ProfileClientDays, Some("90"), "test", 1).unwrap();
-        assert_eq!(days(&store), Some(90));
+        assert_eq!(days(&store), 90);
         set(&store, Setting::ProfileClientDays, None, "test", 2).unwrap();
-        assert_eq!(days(&store), Some(365));
+        assert_eq!(days(&store), 365);
     }
 
     #[test]
@@ -157,7 +163,7 @@ mod tests {
                 assert_eq!(setting.check(default).unwrap(), default);
             }
         }
-        assert_eq!(settings.span(Setting::CrlValidity), Some(time::Duration::days(7)));
+        assert_eq!(settings.span(Setting::CrlValidity), time::Duration::days(7));
         assert_eq!(settings.public_address(), None);
     }
 

@@ -1,14 +1,23 @@
 //! The one place where an error becomes what a user is told, and where that becomes an HTTP status.
 
+mod hint;
+
+use ca::keyring::KeyringError;
 use http::StatusCode;
 
 use crate::ops::Error;
+use crate::pki::DirectoryError;
 use crate::problem::{Problem, ProblemKind};
-use crate::settings;
+use crate::{archive, settings};
 
 /// What whoever asked is told of an error.
 pub fn problem(error: &Error) -> Problem {
-    Problem { kind: kind(error), message: error.to_string(), causes: causes(error), hint: hint(error) }
+    Problem {
+        kind: kind(error),
+        message: error.to_string(),
+        causes: all_causes(error),
+        hint: hint::hint(error),
+    }
 }
 
 /// The HTTP status of a kind of failure (RFC 9110 §15).
@@ -35,82 +44,111 @@ pub fn causes(error: &dyn std::error::Error) -> Vec<String> {
     causes
 }
 
-/// An error with everything that caused it, on one line.
-pub fn in_words(error: &dyn std::error::Error) -> String {
-    let mut words = error.to_string();
-    for cause in causes(error) {
-        words.push_str(": ");
-        words.push_str(&cause);
+fn all_causes(error: &Error) -> Vec<String> {
+    match error {
+        Error::Publish { causes, .. } => causes.clone(),
+        other => causes(other),
     }
-    words
 }
 
 fn kind(error: &Error) -> ProblemKind {
     match error {
         Error::Absent { .. } => ProblemKind::Unavailable,
-        Error::Acme(error) => acme_kind(error),
-        Error::Bundle(_) | Error::Runtime { .. } | Error::Time { .. } => ProblemKind::Internal,
-        Error::Reason(_) | Error::RelativePath { .. } => ProblemKind::Invalid,
+        Error::Archive(error) => archive_kind(error),
+        Error::Ca(error) => ca_kind(error),
+        Error::Crl(error) => crl_kind(error),
         Error::Denied(_) => ProblemKind::Denied,
-        Error::File(_) => ProblemKind::Internal,
+        Error::Directory(error) => match error {
+            DirectoryError::Broken { .. } | DirectoryError::Unreadable { .. } => ProblemKind::Internal,
+            DirectoryError::Exists { .. } => ProblemKind::Conflict,
+            DirectoryError::Foreign { .. } => ProblemKind::Denied,
+            DirectoryError::Missing { .. } | DirectoryError::Unfinished { .. } => ProblemKind::NotFound,
+        },
+        Error::Authority { .. } | Error::Limit { .. } | Error::Nameless | Error::Word { .. } => {
+            ProblemKind::Invalid
+        }
+        Error::NotHeld { .. } | Error::NotValid { .. } => ProblemKind::NotFound,
+        Error::File(_) | Error::Publish { .. } | Error::Seal(_) => ProblemKind::Internal,
         Error::Setting(settings::Error::Invalid { .. }) => ProblemKind::Invalid,
         Error::Setting(settings::Error::Unknown { .. }) => ProblemKind::NotFound,
         Error::Setting(settings::Error::Store(source)) | Error::Store(source) => store_kind(source),
     }
 }
 
-fn acme_kind(error: &acme::Error) -> ProblemKind {
-    use acme::Error as Acme;
+fn archive_kind(error: &archive::Error) -> ProblemKind {
     match error {
-        Acme::Agreement { .. }
-        | Acme::DirectoryUrl { .. }
-        | Acme::ExternalAccountKey { .. }
-        | Acme::ExternalAccountRequired { .. }
-        | Acme::Name { .. }
-        | Acme::NameCount { .. }
-        | Acme::Reason { .. }
-        | Acme::Wildcard { .. } => ProblemKind::Invalid,
-        Acme::Busy { .. } => ProblemKind::Conflict,
-        Acme::Later { .. } | Acme::Listener { .. } | Acme::TimedOut { .. } => ProblemKind::Unavailable,
-        Acme::NoCertificate { .. } => ProblemKind::NotFound,
-        Acme::AccountKey { .. }
-        | Acme::Challenge { .. }
-        | Acme::Key(_)
-        | Acme::Request(_)
-        | Acme::Seal(_) => ProblemKind::Internal,
-        Acme::Store(source) => store_kind(source),
-        // The authority, or the way to it.
-        _ => ProblemKind::External,
+        archive::Error::Decrypt(_) => ProblemKind::Denied,
+        archive::Error::Foreign { .. } | archive::Error::Manifest { .. } => ProblemKind::Invalid,
+        archive::Error::Occupied { .. } => ProblemKind::Conflict,
+        archive::Error::Io { .. } | archive::Error::Member { .. } | archive::Error::Place(_) => {
+            ProblemKind::Internal
+        }
     }
 }
 
 fn store_kind(error: &store::Error) -> ProblemKind {
     match error {
-        store::Error::Conflict { .. } => ProblemKind::Conflict,
-        store::Error::Closed => ProblemKind::Unavailable,
+        store::Error::Conflict { .. } | store::Error::Inconsistent { .. } => ProblemKind::Conflict,
+        store::Error::Busy { .. } | store::Error::Closed | store::Error::Locked { .. } => {
+            ProblemKind::Unavailable
+        }
+        store::Error::TooLarge { .. } | store::Error::Checkpoint(_) => ProblemKind::Invalid,
+        store::Error::Absent { .. } | store::Error::NoEntry { .. } => ProblemKind::NotFound,
+        // Damage, a full disk, a later format: nothing the request could have done better.
         _ => ProblemKind::Internal,
     }
 }
 
-fn hint(error: &Error) -> Option<String> {
+fn ca_kind(error: &ca::Error) -> ProblemKind {
     match error {
-        Error::Setting(settings::Error::Unknown { nearest: Some(nearest), .. }) => {
-            Some(format!("did you mean {nearest}?"))
-        }
-        Error::Setting(settings::Error::Unknown { nearest: None, .. }) => {
-            Some("`pki config list` shows every setting".to_owned())
-        }
-        Error::Setting(settings::Error::Invalid { setting, .. }) => Some(setting.help().to_owned()),
-        Error::File(_) | Error::Setting(settings::Error::Store(_)) | Error::Store(_) => {
-            Some("`pki doctor` says more".to_owned())
-        }
-        Error::Acme(error) => error.advice(),
-        Error::Reason(_) => None,
-        Error::RelativePath { .. } => Some("give the whole path".to_owned()),
-        Error::Bundle(_) | Error::Runtime { .. } | Error::Time { .. } => {
-            Some("`pki doctor` says more".to_owned())
-        }
-        Error::Absent { .. } | Error::Denied(_) => None,
+        ca::Error::AlreadyInitialised { .. }
+        | ca::Error::Ambiguous { .. }
+        | ca::Error::CurrentAuthority { .. }
+        | ca::Error::KeyCopyDiffers { .. }
+        | ca::Error::NotRenewable { .. }
+        | ca::Error::RecordsMissing { .. }
+        | ca::Error::LeftoverKey { .. }
+        | ca::Error::Revoked { .. }
+        | ca::Error::State { .. } => ProblemKind::Conflict,
+        ca::Error::BlockedKey { .. }
+        | ca::Error::Certificate(_)
+        | ca::Error::Csr(_)
+        | ca::Error::Issuer(_)
+        | ca::Error::Key(_)
+        | ca::Error::Lifetime(_)
+        | ca::Error::Lint(_)
+        | ca::Error::Names(_)
+        | ca::Error::Request(_)
+        | ca::Error::Template(_)
+        | ca::Error::Unasked { .. } => ProblemKind::Invalid,
+        ca::Error::NotFound { .. } | ca::Error::NotInitialised => ProblemKind::NotFound,
+        ca::Error::Busy { .. } => ProblemKind::Unavailable,
+        ca::Error::Keyring(error) => keyring_kind(error),
+        ca::Error::Store(error) => store_kind(error),
+        // Files, randomness, signing: our own affair.
+        _ => ProblemKind::Internal,
+    }
+}
+
+fn keyring_kind(error: &KeyringError) -> ProblemKind {
+    match error {
+        KeyringError::Locked { .. } => ProblemKind::Denied,
+        KeyringError::Elsewhere { .. } | KeyringError::NoCertificate { .. } => ProblemKind::Conflict,
+        _ => ProblemKind::Internal,
+    }
+}
+
+fn crl_kind(error: &crl::Error) -> ProblemKind {
+    match error {
+        crl::Error::Store(error) => store_kind(error),
+        crl::Error::Contended { .. } => ProblemKind::Unavailable,
+        crl::Error::NotOurs { .. } | crl::Error::Reason(_) | crl::Error::Install(_) => ProblemKind::Invalid,
+        crl::Error::Refused(_) => ProblemKind::Conflict,
+        crl::Error::Authorities(error) => ca_kind(error),
+        crl::Error::UnknownAuthority { .. } => ProblemKind::NotFound,
+        crl::Error::Keyring { source, .. } => keyring_kind(source),
+        // A list that can't be made from sound records is our own fault, or the disk's.
+        _ => ProblemKind::Internal,
     }
 }
 

@@ -7,10 +7,8 @@
 //! would make browsers offer to trust it), DER is `application/pkix-cert` and `application/pkix-crl`
 //! (RFC 2585 §4).
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+mod shelf;
 
-use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -28,6 +26,8 @@ use time::macros::format_description;
 use super::Route;
 use crate::Pki;
 use crate::clock;
+
+pub(crate) use shelf::Shelf;
 
 /// The files at the top.
 pub(crate) const TOP: [&str; 6] = ["ca.crl", "ca.crt", "chain.crl", "chain.crt", "root.crl", "root.crt"];
@@ -72,6 +72,16 @@ impl Published {
         }
     }
 
+    /// The same file, with another nextUpdate.
+    fn until(self, next_update: Option<OffsetDateTime>) -> Published {
+        Published { next_update, ..self }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.body.to_vec()).unwrap()
+    }
+
     fn max_age(&self, now: OffsetDateTime) -> i64 {
         let left = self.next_update.map_or(MOST_AGE, |next| (next - now).whole_seconds());
         left.clamp(0, MOST_AGE)
@@ -84,23 +94,6 @@ fn http_date(at: OffsetDateTime) -> Option<HeaderValue> {
         "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
     );
     HeaderValue::try_from(at.to_offset(time::UtcOffset::UTC).format(FORM).ok()?).ok()
-}
-
-/// Everything that is served now, by path.
-#[derive(Default)]
-pub(crate) struct Shelf {
-    files: ArcSwap<BTreeMap<String, Published>>,
-}
-
-impl Shelf {
-    /// Puts these in place of all that was there.
-    pub(crate) fn replace(&self, files: BTreeMap<String, Published>) {
-        self.files.store(Arc::new(files));
-    }
-
-    fn find(&self, path: &str) -> Option<Published> {
-        self.files.load().get(path).cloned()
-    }
 }
 
 /// The public listener's part of the route table.

@@ -5,6 +5,7 @@ use time::OffsetDateTime;
 use trust::{Action, Permit};
 
 use store::Sequence;
+use store::checkpoint::Checkpoint;
 
 use super::{Error, Operation};
 use crate::Pki;
@@ -86,6 +87,26 @@ impl Operation for AuditVerify {
     const NAME: &'static str = "audit-verify";
     const ACTION: Action = Action::Read;
     type Reply = AuditVerified;
+
+    fn run(self, pki: &Pki, _: &Permit, now: OffsetDateTime) -> Result<AuditVerified, Error> {
+        let against = match &self.against {
+            Some(note) => {
+                let key = pki.audit_key()?.public(pki.log_name()?);
+                Some(Checkpoint::parse(note, &key).map_err(store::Error::from)?)
+            }
+            None => None,
+        };
+        let report = pki.store().verify()?;
+        if let Some(checkpoint) = &against {
+            pki.store().verify_against(checkpoint)?;
+        }
+        Ok(AuditVerified {
+            entries: report.tip.sequence.0,
+            segments: report.segments.len() as u64,
+            head: hex::encode(report.tip.hash),
+            checkpoint: pki.checkpoint(now)?,
+        })
+    }
 }
 
 #[cfg(test)]
@@ -95,7 +116,7 @@ mod tests {
 
     #[test]
     fn the_trail_is_read_from_either_end() {
-        let pki = Pki::in_memory(std::path::Path::new("/nowhere"), 0);
+        let pki = Pki::in_memory(std::path::Path::new("/nowhere"), 0).unwrap();
         for days in ["1", "2", "3"] {
             settings::set(pki.store(), Setting::ProfileClientDays, Some(days), "anna", 7).unwrap();
         }

@@ -1,12 +1,16 @@
 //! The authorities themselves: `pki ca list|rotate|install|revoke|root-offline`.
 
+mod run;
+
 use serde::{Deserialize, Serialize};
-use trust::Action;
+use time::OffsetDateTime;
+use trust::{Action, Permit};
 
 use super::{
-    Operation,
+    Error, Operation, shape,
     view::{AuthorityView, Publication},
 };
+use crate::Pki;
 
 /// Lists every generation.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -16,6 +20,10 @@ impl Operation for CaList {
     const NAME: &'static str = "ca-list";
     const ACTION: Action = Action::Read;
     type Reply = Vec<AuthorityView>;
+
+    fn run(self, pki: &Pki, _: &Permit, now: OffsetDateTime) -> Result<Vec<AuthorityView>, Error> {
+        shape::authorities(pki, now)
+    }
 }
 
 /// Makes the next issuing CA, with a DN and a key of its own.
@@ -46,6 +54,10 @@ impl Operation for CaRotate {
     const NAME: &'static str = "ca-rotate";
     const ACTION: Action = Action::Authority;
     type Reply = Rotated;
+
+    fn run(self, pki: &Pki, permit: &Permit, now: OffsetDateTime) -> Result<Rotated, Error> {
+        run::rotate(&self, pki, permit, now)
+    }
 }
 
 /// Puts the certificate that the root made for our CSR in force.
@@ -59,6 +71,10 @@ impl Operation for CaInstall {
     const NAME: &'static str = "ca-install";
     const ACTION: Action = Action::Authority;
     type Reply = Rotated;
+
+    fn run(self, pki: &Pki, permit: &Permit, now: OffsetDateTime) -> Result<Rotated, Error> {
+        run::install(&self, pki, permit, now)
+    }
 }
 
 /// Revokes an issuing CA on the root's list. Refused for the current one.
@@ -83,6 +99,10 @@ impl Operation for CaRevoke {
     const NAME: &'static str = "ca-revoke";
     const ACTION: Action = Action::Authority;
     type Reply = CaRevoked;
+
+    fn run(self, pki: &Pki, permit: &Permit, now: OffsetDateTime) -> Result<CaRevoked, Error> {
+        run::revoke(&self, pki, permit, now)
+    }
 }
 
 /// Prepares for life without the root's key: signs a list for a year, then forgets the key.
@@ -98,4 +118,8 @@ impl Operation for CaRootOffline {
     const NAME: &'static str = "ca-root-offline";
     const ACTION: Action = Action::Authority;
     type Reply = AuthorityView;
+
+    fn run(self, pki: &Pki, permit: &Permit, now: OffsetDateTime) -> Result<AuthorityView, Error> {
+        run::root_offline(&self, pki, permit, now)
+    }
 }

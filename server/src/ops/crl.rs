@@ -1,9 +1,21 @@
 //! The published lists: `pki crl show|publish`.
 
-use serde::{Deserialize, Serialize};
-use trust::Action;
+use std::collections::BTreeSet;
 
-use super::{Operation, view::CrlView};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use ca::authority::{self, Current};
+use ca::cert::KeyId;
+use ca::keyring::KeyringError;
+use ca::records::{AuthorityState, KeyPlace};
+use crl::Which;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use trust::{Action, Permit};
+
+use super::{Error, Operation, view::CrlView};
+use crate::Pki;
+use crate::http::problem;
 
 /// The lists as they are published now.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -13,6 +25,10 @@ impl Operation for CrlShow {
     const NAME: &'static str = "crl-show";
     const ACTION: Action = Action::Read;
     type Reply = Vec<CrlView>;
+
+    fn run(self, pki: &Pki, _: &Permit, now: OffsetDateTime) -> Result<Vec<CrlView>, Error> {
+        pki.publisher().lists(now)?.iter().map(|list| pki.crl_view(list)).collect()
+    }
 }
 
 /// Signs and places new lists of every authority whose key is here.
@@ -26,6 +42,22 @@ impl Operation for CrlPublish {
     const NAME: &'static str = "crl-publish";
     const ACTION: Action = Action::Publish;
     type Reply = Vec<CrlView>;
+
+    fn run(self, pki: &Pki, _: &Permit, now: OffsetDateTime) -> Result<Vec<CrlView>, Error> {
+        let which = match self.root {
+            true => Which::All,
+            false => Which::Of(issuing_here(pki)?),
+        };
+        if self.root {
+            let root = Current::load(pki.store())?.root.record;
+            if let KeyPlace::Elsewhere { note } = root.key {
+                return Err(ca::Error::from(KeyringError::Elsewhere { key_id: root.key_id, note }).into());
+            }
+        }
+        let publication = pki.publish(&which, now)?;
+        first_failure(&publication)?;
+        publication.lists.iter().map(|list| pki.crl_view(list)).collect()
+    }
 }
 
 /// What the root's next list must say, for signing where the root's key is.
@@ -45,6 +77,11 @@ impl Operation for RootCrlDraft {
     const NAME: &'static str = "root-crl-draft";
     const ACTION: Action = Action::Read;
     type Reply = RootCrlDrafted;
+
+    fn run(self, pki: &Pki, _: &Permit, now: OffsetDateTime) -> Result<RootCrlDrafted, Error> {
+        let draft = pki.publisher().root_draft(pki.list_validity()?, now)?;
+        Ok(RootCrlDrafted { root: draft.root.to_pem(), tbs: STANDARD.encode(draft.linted.tbs()) })
+    }
 }
 
 /// Places a root list that was signed elsewhere: checked for signature, issuer and a higher number.
@@ -58,4 +95,41 @@ impl Operation for RootCrlInstall {
     const NAME: &'static str = "root-crl-install";
     const ACTION: Action = Action::Publish;
     type Reply = CrlView;
+
+    fn run(self, pki: &Pki, _: &Permit, now: OffsetDateTime) -> Result<CrlView, Error> {
+        let installed = pki.publisher().install_root(self.pem.as_bytes(), now)?;
+        pki.fill_shelf(now)?;
+        first_failure(&installed.publication)?;
+        let root = Current::load(pki.store())?.root.record.key_id;
+        let list = installed.publication.lists.iter().find(|list| list.issuer == root);
+        match list {
+            Some(list) => pki.crl_view(list),
+            // It was placed, or the failure above would have said so.
+            None => Err(crl::Error::UnknownAuthority { issuer: root }.into()),
+        }
+    }
+}
+
+/// The issuing CAs whose key is here and whose list is kept.
+fn issuing_here(pki: &Pki) -> Result<BTreeSet<KeyId>, Error> {
+    let current = Current::load(pki.store())?.issuing.record.key_id;
+    let authorities = authority::list(pki.store())?.into_iter().filter(|authority| {
+        let signs = authority.key_id == current
+            || (!authority.role.is_root() && authority.state == AuthorityState::Retired);
+        signs && !matches!(authority.key, KeyPlace::Elsewhere { .. })
+    });
+    Ok(authorities.map(|authority| authority.key_id).collect())
+}
+
+/// The first thing that went wrong while lists were made, as an error.
+pub(crate) fn first_failure(publication: &crl::Publication) -> Result<(), Error> {
+    match publication.failures.first() {
+        None => Ok(()),
+        Some((issuer, error)) => {
+            let mut causes = vec![error.to_string()];
+            causes.extend(problem::causes(error));
+            let issuer = issuer.map_or_else(|| "-".to_owned(), |issuer| issuer.to_string());
+            Err(Error::Publish { issuer, causes })
+        }
+    }
 }

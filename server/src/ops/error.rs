@@ -1,55 +1,90 @@
 //! Why an operation failed, typed. How that is told is decided in [`crate::http::problem`] alone.
 
-use crate::settings;
+use crate::pki::DirectoryError;
+use crate::{archive, settings};
 
 /// Why an operation failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// An ACME authority, or our talk with it.
-    #[error(transparent)]
-    Acme(#[from] ::acme::Error),
-    /// A file for HAProxy could not be made.
-    #[error(transparent)]
-    Bundle(#[from] haproxy::Error),
-    /// This peer may not do it.
-    #[error(transparent)]
-    Denied(#[from] trust::Denied),
-    /// A file could not be read or placed.
-    #[error("a file of the directory failed")]
-    File(#[from] store::file::FileError),
-    /// Not a reason for revocation.
-    #[error(transparent)]
-    Reason(crl::ReasonError),
-    /// A path that means something else to whoever asked than to the service.
-    #[error("{} is not an absolute path", path.display())]
-    RelativePath {
-        /// The path.
-        path: std::path::PathBuf,
-    },
-    /// No runtime could be started.
-    #[error("this thread can't wait for the network")]
-    Runtime {
-        /// What the system said.
-        #[source]
-        source: std::io::Error,
-    },
-    /// A setting was refused.
-    #[error(transparent)]
-    Setting(#[from] settings::Error),
-    /// The store failed.
-    #[error("the store failed")]
-    Store(#[from] store::Error),
-    /// A stored time that no calendar knows.
-    #[error("{seconds} seconds since 1970 is no time")]
-    Time {
-        /// What is stored.
-        seconds: i64,
-    },
     /// This version can't do it yet.
     #[error("{operation} is not part of this version")]
     Absent {
         /// The operation's name.
         operation: &'static str,
+    },
+    /// A backup could not be written or read.
+    #[error(transparent)]
+    Archive(#[from] archive::Error),
+    /// An authority's certificate is not revoked like a leaf.
+    #[error("{subject} is an authority's certificate")]
+    Authority {
+        /// Its subject.
+        subject: String,
+    },
+    /// The authority refused or failed.
+    #[error(transparent)]
+    Ca(#[from] ca::Error),
+    /// Revocation or publication was refused or failed.
+    #[error(transparent)]
+    Crl(#[from] crl::Error),
+    /// This peer may not do it.
+    #[error(transparent)]
+    Denied(#[from] trust::Denied),
+    /// The directory is not one to work in.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// A file could not be read or placed.
+    #[error("a file of the directory failed")]
+    File(#[from] store::file::FileError),
+    /// More was asked for at once than is taken.
+    #[error("{count} {what} are too many at once, {limit} are taken")]
+    Limit {
+        /// Of what.
+        what: &'static str,
+        /// How many were given.
+        count: usize,
+        /// How many are taken.
+        limit: usize,
+    },
+    /// Names were given, but not the one they go with.
+    #[error("further names need a name that they go with")]
+    Nameless,
+    /// Nothing is held that could be released.
+    #[error("no certificate of {word} is on hold")]
+    NotHeld {
+        /// What was asked for.
+        word: String,
+    },
+    /// Nothing of that name can be renewed.
+    #[error("no certificate of {word} is valid any more")]
+    NotValid {
+        /// What was asked for.
+        word: String,
+    },
+    /// A list could not be signed or placed.
+    #[error("the list of authority {issuer} could not be published")]
+    Publish {
+        /// The authority; `-` where it concerns all.
+        issuer: String,
+        /// Why, outermost cause first.
+        causes: Vec<String>,
+    },
+    /// The key that seals secrets failed.
+    #[error("secrets can't be sealed")]
+    Seal(#[from] store::seal::SealError),
+    /// A setting was refused.
+    #[error(transparent)]
+    Setting(#[from] settings::Error),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// A word that should be a type of key, a digest, and so on.
+    #[error("{word:?} is not {expected}")]
+    Word {
+        /// What was given.
+        word: String,
+        /// What was expected, with its article.
+        expected: &'static str,
     },
 }

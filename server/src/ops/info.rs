@@ -1,12 +1,17 @@
 //! Who we are and where: `pki info`.
 
+use ca::inventory;
+use ca::records::AuthorityState;
 use serde::{Deserialize, Serialize};
-use trust::Action;
+use time::OffsetDateTime;
+use trust::{Action, Permit};
 
 use super::{
-    Operation,
+    Error, Operation, shape,
     view::{AuthorityView, CrlView},
 };
+use crate::Pki;
+use crate::serve::PublicState;
 
 /// Asks who answers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -41,4 +46,26 @@ impl Operation for Info {
     const NAME: &'static str = "info";
     const ACTION: Action = Action::Read;
     type Reply = InfoReply;
+
+    fn run(self, pki: &Pki, _: &Permit, now: OffsetDateTime) -> Result<InfoReply, Error> {
+        let public_address = match pki.public_state() {
+            PublicState::Listening(address) => Some(address.to_string()),
+            PublicState::Failed { .. } | PublicState::Off => None,
+        };
+        let mut authorities = shape::authorities(pki, now)?;
+        authorities.retain(|authority| authority.state == AuthorityState::Current.as_str());
+        let lists = pki.publisher().lists(now)?;
+        Ok(InfoReply {
+            version: crate::http::VERSION.to_owned(),
+            directory: pki.directory().to_string_lossy().into_owned(),
+            service: pki.is_service(),
+            pid: std::process::id(),
+            public_address,
+            public_url: pki.settings()?.public_url().map(|url| url.to_string()),
+            authorities,
+            lists: lists.iter().map(|list| pki.crl_view(list)).collect::<Result<_, _>>()?,
+            issued: inventory::count(pki.store())?,
+            sequence: pki.store().head().0,
+        })
+    }
 }

@@ -1,12 +1,17 @@
 //! Looking things up: `pki list`, `show`, `verify`.
 
+mod run;
+mod verify;
+
 use serde::{Deserialize, Serialize};
-use trust::Action;
+use time::OffsetDateTime;
+use trust::{Action, Permit};
 
 use super::{
-    Operation,
+    Error, Operation,
     view::{CertificateView, Selector},
 };
+use crate::Pki;
 
 /// Lists certificates, a page at a time.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -32,10 +37,19 @@ pub struct Page {
     pub next: Option<String>,
 }
 
+impl List {
+    /// The most certificates of one page.
+    pub const LIMIT: u32 = 1_000;
+}
+
 impl Operation for List {
     const NAME: &'static str = "list";
     const ACTION: Action = Action::Read;
     type Reply = Page;
+
+    fn run(self, pki: &Pki, _: &Permit, now: OffsetDateTime) -> Result<Page, Error> {
+        run::list(&self, pki, now)
+    }
 }
 
 /// Shows one certificate whole, or all that bear a name.
@@ -62,6 +76,10 @@ impl Operation for Show {
     const NAME: &'static str = "show";
     const ACTION: Action = Action::Read;
     type Reply = Vec<Shown>;
+
+    fn run(self, pki: &Pki, _: &Permit, now: OffsetDateTime) -> Result<Vec<Shown>, Error> {
+        run::show(&self, pki, now)
+    }
 }
 
 /// Judges a certificate as our own service would.
@@ -97,4 +115,8 @@ impl Operation for Verify {
     const NAME: &'static str = "verify";
     const ACTION: Action = Action::Read;
     type Reply = Verdict;
+
+    fn run(self, pki: &Pki, _: &Permit, now: OffsetDateTime) -> Result<Verdict, Error> {
+        verify::verify(&self, pki, now)
+    }
 }

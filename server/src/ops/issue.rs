@@ -1,12 +1,16 @@
 //! Issuance: `pki issue-client`, `issue-server`, `sign`, `renew`, one by one or by the thousand.
 
+mod run;
+
 use serde::{Deserialize, Serialize};
-use trust::Action;
+use time::OffsetDateTime;
+use trust::{Action, Permit};
 
 use super::{
-    Operation,
+    Error, Operation,
     view::{CertificateView, Selector},
 };
+use crate::Pki;
 
 /// What a certificate is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +61,10 @@ impl Operation for Issue {
     const NAME: &'static str = "issue";
     const ACTION: Action = Action::Issue;
     type Reply = Issued;
+
+    fn run(self, pki: &Pki, permit: &Permit, now: OffsetDateTime) -> Result<Issued, Error> {
+        run::issue(&self, pki, permit, now)
+    }
 }
 
 /// Signs many CSRs; each succeeds or fails on its own. At most [`IssueMany::LIMIT`] at once.
@@ -85,6 +93,10 @@ impl Operation for IssueMany {
     const NAME: &'static str = "issue-many";
     const ACTION: Action = Action::Issue;
     type Reply = Vec<RowReply>;
+
+    fn run(self, pki: &Pki, permit: &Permit, now: OffsetDateTime) -> Result<Vec<RowReply>, Error> {
+        run::issue_many(self, pki, permit, now)
+    }
 }
 
 /// Issues a successor with the same names, profile and rights.
@@ -112,4 +124,8 @@ impl Operation for Renew {
     const NAME: &'static str = "renew";
     const ACTION: Action = Action::Issue;
     type Reply = Renewed;
+
+    fn run(self, pki: &Pki, permit: &Permit, now: OffsetDateTime) -> Result<Renewed, Error> {
+        run::renew(&self, pki, permit, now)
+    }
 }

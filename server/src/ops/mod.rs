@@ -21,6 +21,8 @@ pub mod info;
 pub mod inventory;
 pub mod issue;
 pub mod revoke;
+mod select;
+mod shape;
 pub mod view;
 
 pub use error::Error;

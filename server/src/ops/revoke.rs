@@ -1,12 +1,19 @@
 //! Revocation and release: durable and enforced first, then published.
 
+pub(in crate::ops) mod run;
+
 use serde::{Deserialize, Serialize};
-use trust::Action;
+use time::OffsetDateTime;
+use trust::{Action, Permit};
 
 use super::{
-    Operation,
+    Error, Operation,
     view::{CertificateView, Publication, Selector},
 };
+use crate::Pki;
+
+/// The most selectors of one request.
+pub const SELECTORS: usize = 10_000;
 
 /// Revokes certificates, and publishes the new lists before it answers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -36,6 +43,10 @@ impl Operation for Revoke {
     const NAME: &'static str = "revoke";
     const ACTION: Action = Action::Revoke;
     type Reply = Revoked;
+
+    fn run(self, pki: &Pki, permit: &Permit, now: OffsetDateTime) -> Result<Revoked, Error> {
+        run::revoke(&self, pki, permit, now)
+    }
 }
 
 /// Lifts a certificateHold.
@@ -58,4 +69,8 @@ impl Operation for Release {
     const NAME: &'static str = "release";
     const ACTION: Action = Action::Revoke;
     type Reply = Released;
+
+    fn run(self, pki: &Pki, permit: &Permit, now: OffsetDateTime) -> Result<Released, Error> {
+        run::release(&self, pki, permit, now)
+    }
 }

@@ -54,6 +54,12 @@ pub enum DirectoryError {
         /// The directory.
         directory: PathBuf,
     },
+    /// A PKI that was begun and never finished: nothing was ever issued.
+    #[error("the PKI in {directory} was begun and never finished")]
+    Unfinished {
+        /// The directory.
+        directory: PathBuf,
+    },
     /// It can't be read.
     #[error("{directory} can't be read")]
     Unreadable {
@@ -129,6 +135,9 @@ mod tests {
         let layout = Layout::new("/x");
         assert!(check_owner(&layout, user).is_ok());
         let refused = check_owner(&layout, user.wrapping_add(70_000)).unwrap_err().to_string();
-        assert!(refused.contains(&format!("belongs to the user #{}", user.wrapping_add(70_000))), "{refused}");
+        assert!(
+            refused.contains(&format!("belongs to the user #{}", user.wrapping_add(70_000))),
+            "{refused}"
+        );
     }
 }

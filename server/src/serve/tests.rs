@@ -15,11 +15,7 @@ struct Running {
 }
 
 fn start(dir: &Path, limits: Limits) -> Running {
-    let pki = Pki::in_memory(dir, rustix::process::getuid().as_raw());
-    start_with(pki, limits)
-}
-
-fn start_with(pki: Pki, limits: Limits) -> Running {
+    let pki = crate::testing::made(&dir.join("pki"));
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let (ready, serving) = std::sync::mpsc::channel();
     let served = pki.clone();
@@ -77,6 +73,12 @@ fn get(address: SocketAddr, path: &str) -> String {
     fetch(address, &format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"))
 }
 
+fn fetch_head(address: SocketAddr, path: &str) -> String {
+    let head = fetch(address, &format!("HEAD {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"));
+    assert!(head.starts_with("HTTP/1.1 200 "), "{path}: {head}");
+    head
+}
+
 fn free_port() -> SocketAddr {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
@@ -98,10 +100,11 @@ fn an_operation_goes_through_the_socket_and_comes_back() {
     let set = json!({"key": "profile.client.days", "value": "30"}).to_string();
     let (status, reply) = running.post("/1.0/pki/config-set", &set);
     assert_eq!((status, &reply["value"]), (200, &json!("30")));
-    let who = running.pki.store().follow(Sequence::ZERO, 1).unwrap()[0].who.clone();
+    let last = Sequence(running.pki.store().head().0 - 1);
+    let who = running.pki.store().follow(last, 1).unwrap()[0].who.clone();
     assert_eq!(who, crate::peer::own().to_string(), "the kernel says who asked");
     running.stop();
-    assert!(!dir.path().join("pki.socket").exists());
+    assert!(!dir.path().join("pki/pki.socket").exists());
 }
 
 #[test]
@@ -142,6 +145,21 @@ fn the_public_listener_moves_with_its_setting() {
         assert!(get(address, "/.well-known/acme-challenge/tok").ends_with("\r\n\r\ntok.thumb"));
     }
     eventually(|| TcpStream::connect(one).is_err());
+    let served = get(two, "/ca.crt");
+    assert!(served.contains("content-type: application/x-pem-file") && served.contains("BEGIN CERTIFICATE"));
+    let show = crate::ops::crl::CrlShow {};
+    let lists = running.pki.run(show, &trust::Peer::InProcess, crate::clock::now()).unwrap();
+    for list in lists {
+        let path = format!("/crl/{}/0.crl", list.issuer);
+        let head = fetch_head(two, &path);
+        assert!(head.contains("content-type: application/pkix-crl"), "{head}");
+        assert!(head.contains("cache-control: public, max-age="), "{head}");
+        let tag = head.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap();
+        let again =
+            format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\nif-none-match: {tag}\r\n\r\n");
+        assert!(fetch(two, &again).starts_with("HTTP/1.1 304 "));
+        assert!(fetch_head(two, &format!("/ca/{}.crt", list.issuer)).contains("application/pkix-cert"));
+    }
     for path in ["/", "/ca.key", "/../keys/root.key", "/.well-known/acme-challenge/", "/crl/../0.crl"] {
         assert!(get(two, path).starts_with("HTTP/1.1 404 "), "{path}");
     }
@@ -158,7 +176,7 @@ fn the_public_listener_moves_with_its_setting() {
 fn a_busy_port_is_an_error_that_names_its_holder() {
     let dir = tempfile::tempdir().unwrap();
     let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let pki = Pki::in_memory(dir.path(), rustix::process::getuid().as_raw());
+    let pki = crate::testing::made(&dir.path().join("pki"));
     let address = held.local_addr().unwrap().to_string();
     crate::settings::set(pki.store(), crate::settings::Setting::CorePublicAddress, Some(&address), "test", 0)
         .unwrap();

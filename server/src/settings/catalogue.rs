@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::Error;
-use super::value::{self, PublicUrl, Span};
+use super::value::{self, Span};
 
 /// A setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -137,9 +137,7 @@ impl Setting {
             Setting::CorePublicAddress => {
                 value::address(value).map(|found| found.to_string()).map_err(refuse)
             }
-            Setting::CorePublicUrl => {
-                value.parse::<PublicUrl>().map(|found| found.to_string()).map_err(refuse)
-            }
+            Setting::CorePublicUrl => value::public_url(value).map_err(refuse),
             Setting::CrlValidity => Span::between(value, Span::HOUR, Span::YEAR).map_err(refuse),
             Setting::CrlRootValidity => Span::between(value, Span::HOUR, Span::TEN_YEARS).map_err(refuse),
             Setting::ProfileClientDays

@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
+use ca::distribution::{PublicUrl, PublicUrlError};
+
 /// An address to listen on. Port 0 is refused: nobody could know which port it became.
 pub(super) fn address(value: &str) -> Result<SocketAddr, String> {
     let address: SocketAddr =
@@ -22,70 +24,35 @@ pub(super) fn days(value: &str, most: u32) -> Result<u32, String> {
     }
 }
 
-/// The base of the URLs that go into certificates, without a slash at its end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PublicUrl(String);
-
-impl PublicUrl {
-    /// The URL of an authority's list (RFC 5280 §4.2.1.13). The number is the shard; there is one.
-    pub fn list(&self, key_id: impl fmt::Display) -> String {
-        format!("{}/crl/{key_id}/0.crl", self.0)
+/// Checks the base of the URLs that go into certificates, and returns its canonical spelling.
+///
+/// [`PublicUrl`] says what a certificate can carry; here it also has to be a URL of a host.
+pub(super) fn public_url(value: &str) -> Result<String, String> {
+    let uri: http::Uri = value.parse().map_err(|_| "it is not a URL")?;
+    match uri.scheme_str() {
+        Some("http") => {}
+        // RFC 5280 §8: to check the revocation of an https server one would need its revocation.
+        Some("https") => return Err("lists are fetched by plain http (RFC 5280 §8)".to_owned()),
+        Some(_) | None => return Err("it must begin with http://".to_owned()),
     }
-
-    /// The URL of an authority's certificate (RFC 5280 §4.2.2.1).
-    pub fn issuer(&self, key_id: impl fmt::Display) -> String {
-        format!("{}/ca/{key_id}.crt", self.0)
+    let authority = uri.authority().ok_or("it names no host")?;
+    if authority.as_str().contains('@') {
+        return Err("it must not carry a user or a password".to_owned());
     }
-
-    /// The base itself.
-    pub fn as_str(&self) -> &str {
-        &self.0
+    let host = authority.host().to_ascii_lowercase();
+    if !is_host(&host) {
+        return Err(format!("{host:?} is no host name or address"));
     }
-}
-
-impl fmt::Display for PublicUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+    if value.contains('#') || uri.query().is_some() {
+        return Err("it must not have a query or a fragment".to_owned());
     }
-}
-
-/// The longest base; a distribution point adds some 60 characters to it.
-const LONGEST_URL: usize = 1024;
-
-impl FromStr for PublicUrl {
-    type Err = String;
-
-    fn from_str(value: &str) -> Result<PublicUrl, String> {
-        if value.len() > LONGEST_URL {
-            return Err(format!("it is longer than {LONGEST_URL} characters"));
-        }
-        let uri: http::Uri = value.parse().map_err(|_| "it is not a URL")?;
-        match uri.scheme_str() {
-            Some("http") => {}
-            // RFC 5280 §8: to check the revocation of an https server one would need its revocation.
-            Some("https") => return Err("lists are fetched by plain http (RFC 5280 §8)".to_owned()),
-            Some(_) | None => return Err("it must begin with http://".to_owned()),
-        }
-        let authority = uri.authority().ok_or("it names no host")?;
-        if authority.as_str().contains('@') {
-            return Err("it must not carry a user or a password".to_owned());
-        }
-        let host = authority.host().to_ascii_lowercase();
-        if !is_host(&host) {
-            return Err(format!("{host:?} is no host name or address"));
-        }
-        if value.contains('#') || uri.query().is_some() {
-            return Err("it must not have a query or a fragment".to_owned());
-        }
-        let path = uri.path().trim_end_matches('/');
-        if !path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-._~%".contains(&b)) {
-            return Err("its path has characters that need escaping".to_owned());
-        }
-        Ok(match authority.port_u16() {
-            Some(80) | None => PublicUrl(format!("http://{host}{path}")),
-            Some(port) => PublicUrl(format!("http://{host}:{port}{path}")),
-        })
-    }
+    let path = uri.path().trim_end_matches('/');
+    let canonical = match authority.port_u16() {
+        Some(80) | None => format!("http://{host}{path}"),
+        Some(port) => format!("http://{host}:{port}{path}"),
+    };
+    let url: PublicUrl = canonical.parse().map_err(|error: PublicUrlError| error.to_string())?;
+    Ok(url.to_string())
 }
 
 fn is_host(host: &str) -> bool {
@@ -199,11 +166,9 @@ mod tests {
 
     #[test]
     fn urls_are_plain_http_and_canonical() {
-        let url = |value: &str| value.parse::<PublicUrl>();
-        assert_eq!(url("http://Pki.Example:80/").unwrap().as_str(), "http://pki.example");
-        assert_eq!(url("http://10.0.0.1:8080/pki/").unwrap().as_str(), "http://10.0.0.1:8080/pki");
-        assert_eq!(url("http://[::1]:8080").unwrap().list("ab"), "http://[::1]:8080/crl/ab/0.crl");
-        assert_eq!(url("http://a").unwrap().issuer("ab"), "http://a/ca/ab.crt");
+        assert_eq!(public_url("http://Pki.Example:80/").unwrap(), "http://pki.example");
+        assert_eq!(public_url("http://10.0.0.1:8080/pki/").unwrap(), "http://10.0.0.1:8080/pki");
+        assert_eq!(public_url("http://[::1]:8080").unwrap(), "http://[::1]:8080");
         for bad in [
             "",
             "pki.example",
@@ -220,7 +185,7 @@ mod tests {
             "http://a/\"x",
             "http://[::zz]",
         ] {
-            assert!(url(bad).is_err(), "{bad}");
+            assert!(public_url(bad).is_err(), "{bad}");
         }
     }
 

@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_clock_behind_the_journal_is_found() {
-        let pki = Pki::in_memory(Path::new("/nowhere"), 0);
+        let pki = Pki::in_memory(Path::new("/nowhere"), 0).unwrap();
         let at = |seconds| OffsetDateTime::from_unix_timestamp(seconds).unwrap();
         assert_eq!(clock(&pki, at(0)).unwrap().severity, Severity::Ok);
         settings::set(pki.store(), Setting::CorePublicUrl, Some("http://a"), "test", 10_000).unwrap();
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn missing_settings_are_told() {
-        let pki = Pki::in_memory(Path::new("/nowhere"), 0);
+        let pki = Pki::in_memory(Path::new("/nowhere"), 0).unwrap();
         assert!(settings(&pki).unwrap().iter().all(|finding| finding.severity == Severity::Note));
         settings::set(pki.store(), Setting::CorePublicUrl, Some("http://a"), "test", 1).unwrap();
         assert_eq!(settings(&pki).unwrap()[0].severity, Severity::Ok);

@@ -1,0 +1,82 @@
+//! What a user can do about an error, where there is something to be done.
+
+use ca::keyring::KeyringError;
+
+use crate::ops::Error;
+use crate::pki::DirectoryError;
+use crate::{archive, settings};
+
+const DOCTOR: &str = "`pki doctor` says more";
+const PASSPHRASE: &str = "give the passphrase by --passphrase-file FILE, the systemd credential `pki-passphrase`, or at a terminal";
+
+pub(super) fn hint(error: &Error) -> Option<String> {
+    let hint = match error {
+        Error::Setting(settings::Error::Unknown { nearest: Some(nearest), .. }) => {
+            return Some(format!("did you mean {nearest}?"));
+        }
+        Error::Setting(settings::Error::Invalid { setting, .. }) => return Some(setting.help().to_owned()),
+        Error::Directory(DirectoryError::Foreign { owner, .. }) => {
+            return Some(format!("sudo -u '{owner}' pki …"));
+        }
+        Error::Store(store::Error::Locked { pid: Some(pid), .. }) => {
+            return Some(format!("wait for process {pid}, or talk to the service if it is one"));
+        }
+        Error::Setting(settings::Error::Unknown { nearest: None, .. }) => {
+            "`pki config list` shows every setting"
+        }
+        Error::Setting(settings::Error::Store(_)) | Error::Store(_) | Error::File(_) | Error::Seal(_) => {
+            DOCTOR
+        }
+        Error::Directory(DirectoryError::Broken { .. }) => {
+            "restore it with `pki restore` into another directory; nothing was changed here"
+        }
+        Error::Directory(DirectoryError::Exists { .. }) => "`pki info --dir DIR` shows it",
+        Error::Directory(DirectoryError::Missing { .. }) => {
+            "`pki up` makes one and serves it, `pki init` only makes it"
+        }
+        Error::Directory(DirectoryError::Unfinished { .. }) => "`pki init` or `pki up` finishes it",
+        Error::Directory(DirectoryError::Unreadable { .. }) => "look at the directory's owner and mode",
+        Error::Archive(archive::Error::Decrypt(_)) => "is it the right passphrase, and the whole file?",
+        Error::Archive(archive::Error::Occupied { .. }) => {
+            "name a directory that is absent or empty with --dir"
+        }
+        Error::Authority { .. } => "an issuing CA is revoked with `pki ca revoke KEYID`",
+        Error::Publish { .. } => "`pki crl publish` tries again",
+        Error::Ca(error) => return ca_hint(error).map(str::to_owned),
+        Error::Crl(crl::Error::Keyring { source, .. }) => return keyring_hint(source).map(str::to_owned),
+        Error::Crl(crl::Error::Reason(_)) => "the reasons are those of RFC 5280 §5.3.1",
+        Error::NotHeld { .. } => "only a certificateHold can be released",
+        Error::NotValid { .. } => "issue a new one",
+        Error::Archive(_)
+        | Error::Absent { .. }
+        | Error::Crl(_)
+        | Error::Denied(_)
+        | Error::Limit { .. }
+        | Error::Nameless
+        | Error::Word { .. } => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn ca_hint(error: &ca::Error) -> Option<&'static str> {
+    match error {
+        ca::Error::Ambiguous { .. } => Some("name one by its serial number, or all of them with --all"),
+        ca::Error::BlockedKey { .. } | ca::Error::Revoked { .. } => Some("make a new key"),
+        ca::Error::CurrentAuthority { .. } => Some("`pki ca rotate` puts another in its place first"),
+        ca::Error::Keyring(error) => keyring_hint(error),
+        ca::Error::NotInitialised => Some("`pki up` makes a PKI and serves it, `pki init` only makes it"),
+        ca::Error::RecordsMissing { .. } => Some("restore the directory from a backup"),
+        ca::Error::NotFound { .. } => Some("`pki list` shows what there is"),
+        _ => None,
+    }
+}
+
+fn keyring_hint(error: &KeyringError) -> Option<&'static str> {
+    match error {
+        KeyringError::Locked { .. } => Some(PASSPHRASE),
+        KeyringError::Elsewhere { .. } => {
+            Some("where the root's key is: `pki ca sign-issuing`, `pki crl publish --root --root-key FILE`")
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,146 @@
+//! How the authorities change: the records first, then what is published.
+
+use std::collections::BTreeSet;
+
+use ca::authority::{self, Current};
+use ca::cert::Certificate;
+use ca::hierarchy::{self, Rotation, publish_certificates};
+use ca::issuer::Issuer;
+use ca::key::KeyType;
+use crl::{Reason, Request, Revocation, Which};
+use store::Table;
+use time::OffsetDateTime;
+use trust::Permit;
+
+use super::{CaInstall, CaRevoke, CaRevoked, CaRootOffline, CaRotate, Rotated};
+use crate::Pki;
+use crate::http::problem;
+use crate::ops::revoke::run as revocation;
+use crate::ops::view::{AuthorityView, Publication};
+use crate::ops::{Error, shape};
+
+pub(super) fn rotate(
+    request: &CaRotate,
+    pki: &Pki,
+    permit: &Permit,
+    now: OffsetDateTime,
+) -> Result<Rotated, Error> {
+    let who = permit.peer().to_string();
+    let key_type = request.key_type.as_deref().map(key_type).transpose()?;
+    if request.csr_only {
+        let awaiting = hierarchy::request(pki.store(), pki.keyring(), key_type, &who, now)?;
+        let key_id = awaiting.key_id;
+        let csr = awaiting.csr.ok_or_else(|| ca::Error::NotFound { word: key_id.to_string() })?;
+        return Ok(Rotated::Csr(csr));
+    }
+    let policy = pki.policy()?;
+    let rotation = hierarchy::rotate(pki.store(), pki.keyring(), key_type, &policy, &who, now, pki.random())?;
+    rotated(pki, &rotation, now)
+}
+
+fn key_type(word: &str) -> Result<KeyType, Error> {
+    let wrong =
+        || Error::Word { word: word.to_owned(), expected: "a type of key: p256, p384, ed25519 or rsa4096" };
+    let found: KeyType = word.parse().map_err(|_unknown| wrong())?;
+    if KeyType::OFFERED.contains(&found) { Ok(found) } else { Err(wrong()) }
+}
+
+pub(super) fn install(
+    request: &CaInstall,
+    pki: &Pki,
+    permit: &Permit,
+    now: OffsetDateTime,
+) -> Result<Rotated, Error> {
+    let certificate = Certificate::from_pem(request.pem.as_bytes()).map_err(ca::Error::from)?;
+    let (policy, who) = (pki.policy()?, permit.peer().to_string());
+    let rotation = hierarchy::install(pki.store(), pki.keyring(), certificate, &policy, &who, now)?;
+    rotated(pki, &rotation, now)
+}
+
+fn rotated(pki: &Pki, rotation: &Rotation, now: OffsetDateTime) -> Result<Rotated, Error> {
+    publish(pki, now);
+    let current = find(pki, &rotation.current)?;
+    Ok(Rotated::Rotated {
+        current: shape::authority(pki, &current, now)?,
+        previous: shape::authority(pki, &rotation.previous, now)?,
+    })
+}
+
+fn find(pki: &Pki, issuer: &Issuer) -> Result<ca::records::AuthorityRecord, Error> {
+    let key_id = issuer.certificate().key_id();
+    let found = authority::find(pki.store(), &key_id)?;
+    Ok(found.ok_or_else(|| ca::Error::NotFound { word: key_id.to_string() })?.record)
+}
+
+/// Publishes after a rotation, which stands whatever becomes of the files: they are derived from the
+/// records, the service's periodic work places them again, and doctor looks at them.
+fn publish(pki: &Pki, now: OffsetDateTime) {
+    let done = publish_certificates(pki.store(), pki.directory(), now)
+        .map_err(Error::from)
+        .and_then(|_placed| pki.publish(&Which::Due, now))
+        .and_then(|publication| crate::ops::crl::first_failure(&publication));
+    if let Err(error) = done {
+        let causes = problem::causes(&error).join(": ");
+        tracing::error!(%error, causes, "the new authority is in force, but not all files are in place");
+    }
+}
+
+pub(super) fn revoke(
+    request: &CaRevoke,
+    pki: &Pki,
+    permit: &Permit,
+    now: OffsetDateTime,
+) -> Result<CaRevoked, Error> {
+    let reason = revocation::reason(request.reason.as_deref())?;
+    if reason == Reason::CertificateHold {
+        let expected = "a reason for an authority: a hold would stop every certificate below it for a while";
+        return Err(Error::Word { word: reason.to_string(), expected });
+    }
+    let authority = authority::resolve(pki.store(), &request.key_id)?.record;
+    let who = permit.peer().to_string();
+    let retirement = hierarchy::retire(pki.store(), &authority.key_id, &who, now)?;
+    let (parent, serial) = (retirement.authority.parent, retirement.certificate.serial());
+    let key = Revocation::key(&parent, &serial);
+    let recorded = pki.store().get(&key)?;
+    let version = recorded.as_ref().map(|recorded| recorded.version);
+    let recorded = recorded.map(Table::<Revocation>::decode).transpose()?.map(|recorded| recorded.record);
+    let asked = Request { reason, invalidity: None, now };
+    let ends = retirement.certificate.not_after();
+    let mut batch = retirement.batch;
+    match Revocation::decide(recorded, serial, ends, &asked).map_err(crl::Error::from)? {
+        crl::Decision::Already(_) => {}
+        crl::Decision::Write(revocation) => {
+            batch.expect(key.clone(), version);
+            batch.put(key, Table::encode(&revocation));
+            pki.store().commit(batch)?;
+        }
+    }
+    let mut publication = pki.publish_after(BTreeSet::from([parent]), now);
+    if let Err(error) = publish_certificates(pki.store(), pki.directory(), now) {
+        let mut causes = vec![error.to_string()];
+        causes.extend(problem::causes(&error));
+        publication = Publication::Pending { causes };
+    }
+    Ok(CaRevoked { authority: shape::authority(pki, &retirement.authority, now)?, publication })
+}
+
+pub(super) fn root_offline(
+    request: &CaRootOffline,
+    pki: &Pki,
+    permit: &Permit,
+    now: OffsetDateTime,
+) -> Result<AuthorityView, Error> {
+    let expected = "the SHA-256 of a file in 64 hex digits";
+    let wrong = || Error::Word { word: request.key_file_digest.clone(), expected };
+    let mut copy = [0; 32];
+    hex::decode_to_slice(&request.key_file_digest, &mut copy).map_err(|_odd| wrong())?;
+    let root = Current::load(pki.store())?.root.record;
+    // Without its key the root can't sign for a year: its list has to last until it is back.
+    if !matches!(root.key, ca::records::KeyPlace::Elsewhere { .. }) {
+        let publication = pki.publish(&Which::RootBeforeItLeaves, now)?;
+        crate::ops::crl::first_failure(&publication)?;
+    }
+    let who = permit.peer().to_string();
+    let offline = hierarchy::root_offline(pki.store(), pki.keyring(), &copy, None, &who, now)?;
+    shape::authority(pki, &offline, now)
+}

@@ -1,0 +1,165 @@
+//! How issuance runs: the requests become orders, the authority's desk does the rest.
+
+use ca::cert::Csr;
+use ca::issue::Desk;
+use ca::plan::{Delivery, Order, Planned, Requester};
+use ca::renew::{self, SuccessorKey};
+use ca::subject::{LeafKind, Subject};
+use time::OffsetDateTime;
+use trust::Permit;
+
+use super::{Issue, IssueMany, Issued, ProfileName, Renew, Renewed, RowReply};
+use crate::Pki;
+use crate::http::problem::problem;
+use crate::ops::{Error, select, shape};
+
+impl ProfileName {
+    fn kind(self) -> LeafKind {
+        match self {
+            ProfileName::Client => LeafKind::Client,
+            ProfileName::Server => LeafKind::Server,
+        }
+    }
+}
+
+/// The order that a request comes to. Of the CSR only the key is taken, unless no name was given.
+fn order(request: &Issue, permit: &Permit) -> Result<Order, Error> {
+    let csr = Csr::from_pem_or_der(request.csr.as_bytes()).map_err(ca::Error::from)?;
+    let kind = request.profile.kind();
+    let subject = match &request.name {
+        Some(name) => Subject::typed(kind, name, &request.names),
+        None if request.names.is_empty() => Subject::requested(kind, &csr),
+        None => return Err(Error::Nameless),
+    };
+    let subject = subject.map_err(ca::Error::from)?;
+    let by = Requester::local(permit.peer().to_string());
+    Ok(Order::new(&csr, kind, subject, request.days, by))
+}
+
+fn reply(pki: &Pki, issued: &ca::plan::Issued, now: OffsetDateTime) -> Result<Issued, Error> {
+    let warnings = issued.shortened.iter().map(ToString::to_string).collect();
+    Ok(Issued {
+        certificate: shape::certificate(pki, &issued.record, now)?,
+        pem: issued.certificate.to_pem(),
+        chain: shape::chain(&issued.certificate, &signer(pki, issued)?),
+        repeated: issued.delivery == Delivery::Repeated,
+        warnings,
+    })
+}
+
+/// The authority that signed: for a repeated answer not always the one that signs now.
+fn signer(pki: &Pki, issued: &ca::plan::Issued) -> Result<ca::cert::Certificate, Error> {
+    let current = issued.issuer.certificate();
+    if current.key_id() == issued.signed_by() {
+        return Ok(current.certificate().clone());
+    }
+    shape::issuer(pki, &issued.signed_by())
+}
+
+pub(super) fn issue(
+    request: &Issue,
+    pki: &Pki,
+    permit: &Permit,
+    now: OffsetDateTime,
+) -> Result<Issued, Error> {
+    let order = order(request, permit)?;
+    let policy = pki.policy()?;
+    let desk = Desk { store: pki.store(), keyring: pki.keyring(), policy: &policy, random: pki.random() };
+    if !request.dry_run {
+        return reply(pki, &desk.issue(&order, now)?, now);
+    }
+    match desk.plan(&order, now)? {
+        Planned::Repeated(issued) => reply(pki, &issued, now),
+        Planned::New(plan) => {
+            let csr = Csr::from_pem_or_der(request.csr.as_bytes()).map_err(ca::Error::from)?;
+            let mut certificate = shape::planned(plan.record(), None, now)?;
+            certificate.key_type = csr.public_key().key_type().to_string();
+            let warnings = plan.shortened().iter().map(ToString::to_string).collect();
+            Ok(Issued { certificate, pem: String::new(), chain: String::new(), repeated: false, warnings })
+        }
+    }
+}
+
+pub(super) fn issue_many(
+    request: IssueMany,
+    pki: &Pki,
+    permit: &Permit,
+    now: OffsetDateTime,
+) -> Result<Vec<RowReply>, Error> {
+    let count = request.requests.len();
+    if count > IssueMany::LIMIT {
+        return Err(Error::Limit { what: "requests", count, limit: IssueMany::LIMIT });
+    }
+    let policy = pki.policy()?;
+    let desk = Desk { store: pki.store(), keyring: pki.keyring(), policy: &policy, random: pki.random() };
+    // Checking a request's signature costs more than making a certificate's: it is done on every core.
+    let parsed = in_parallel(&request.requests, |row| order(row, permit));
+    let mut orders = Vec::with_capacity(count);
+    let mut places = Vec::with_capacity(count);
+    let mut replies: Vec<Option<RowReply>> = Vec::with_capacity(count);
+    for (place, (row, parsed)) in request.requests.iter().zip(parsed).enumerate() {
+        match parsed {
+            Ok(_) if row.dry_run => {
+                let planned = issue(row, pki, permit, now);
+                replies.push(Some(row_reply(planned)));
+            }
+            Ok(order) => {
+                orders.push(order);
+                places.push(place);
+                replies.push(None);
+            }
+            Err(error) => replies.push(Some(RowReply::Failed(problem(&error)))),
+        }
+    }
+    let issued = desk.issue_many(&orders, now);
+    for (place, issued) in places.into_iter().zip(issued) {
+        let answer = issued.map_err(Error::from).and_then(|issued| reply(pki, &issued, now));
+        replies[place] = Some(row_reply(answer));
+    }
+    Ok(replies.into_iter().flatten().collect())
+}
+
+fn row_reply(issued: Result<Issued, Error>) -> RowReply {
+    match issued {
+        Ok(issued) => RowReply::Issued(Box::new(issued)),
+        Err(error) => RowReply::Failed(problem(&error)),
+    }
+}
+
+pub(super) fn renew(
+    request: &Renew,
+    pki: &Pki,
+    permit: &Permit,
+    now: OffsetDateTime,
+) -> Result<Renewed, Error> {
+    let predecessor = select::one_valid(pki, &request.selector, now)?;
+    if request.if_due && now < renew::due(&predecessor) {
+        return Ok(Renewed::NotDue(Box::new(shape::certificate(pki, &predecessor, now)?)));
+    }
+    let csr = request.csr.as_deref().map(|csr| Csr::from_pem_or_der(csr.as_bytes())).transpose();
+    let csr = csr.map_err(ca::Error::from)?;
+    let key = csr.as_ref().map_or(SuccessorKey::Kept, SuccessorKey::Of);
+    let by = Requester::local(permit.peer().to_string());
+    let order = renew::order(pki.store(), &predecessor, key, by, now)?;
+    let policy = pki.policy()?;
+    let desk = Desk { store: pki.store(), keyring: pki.keyring(), policy: &policy, random: pki.random() };
+    Ok(Renewed::Renewed(Box::new(reply(pki, &desk.issue(&order, now)?, now)?)))
+}
+
+/// Applies `work` to every item, on every core, and keeps the order.
+fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    let share = items.len().div_ceil(workers).max(1);
+    std::thread::scope(|scope| {
+        let work = &work;
+        let threads: Vec<_> = items
+            .chunks(share)
+            .map(|share| scope.spawn(move || share.iter().map(work).collect::<Vec<_>>()))
+            .collect();
+        let joined = threads.into_iter().flat_map(|thread| match thread.join() {
+            Ok(results) => results,
+            Err(panic) => std::panic::resume_unwind(panic),
+        });
+        joined.collect()
+    })
+}

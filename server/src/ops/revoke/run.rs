@@ -1,0 +1,167 @@
+//! How revocation runs: everything is found before anything is written, and what is written is durable
+//! and in force before a list is signed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ca::cert::{Certificate, KeyId, Serial};
+use ca::inventory;
+use ca::records::IssuedRecord;
+use crl::{Outcome, Reason, Request, Target};
+use store::Versioned;
+use time::OffsetDateTime;
+use trust::Permit;
+
+use super::{Release, Released, Revoke, Revoked, SELECTORS};
+use crate::Pki;
+use crate::ops::view::{Publication, Selector};
+use crate::ops::{Error, select, shape};
+
+/// What is to be revoked.
+#[derive(Default)]
+struct Targets {
+    targets: Vec<Target>,
+    /// Certificates that only their file tells of.
+    given: BTreeMap<Serial, Certificate>,
+}
+
+pub(super) fn revoke(
+    request: &Revoke,
+    pki: &Pki,
+    permit: &Permit,
+    now: OffsetDateTime,
+) -> Result<Revoked, Error> {
+    let count = request.selectors.len();
+    if count > SELECTORS {
+        return Err(Error::Limit { what: "certificates", count, limit: SELECTORS });
+    }
+    let reason = reason(request.reason.as_deref())?;
+    let mut targets = Targets::default();
+    for selector in &request.selectors {
+        find(request, selector, pki, now, &mut targets)?;
+    }
+    let asked = Request { reason, invalidity: None, now };
+    let revoked = match request.dry_run {
+        true => crl::plan(pki.store(), &targets.targets, &asked)?,
+        false => crl::revoke(pki.store(), &targets.targets, &asked, &permit.peer().to_string())?,
+    };
+    let mut certificates = Vec::with_capacity(revoked.len());
+    let mut already = Vec::new();
+    let mut issuers: BTreeSet<KeyId> = BTreeSet::new();
+    for one in &revoked {
+        let Target { issuer, serial, .. } = &one.target;
+        certificates.extend(shape::by_serial(pki, issuer, serial, one.revocation, &targets.given, now)?);
+        if one.outcome == Outcome::Already {
+            already.push(serial.to_string());
+        }
+        // What was revoked before is published again as well: the list may have been what failed.
+        issuers.insert(*issuer);
+    }
+    let publication = match request.dry_run {
+        true => Publication::Published { lists: Vec::new() },
+        false => pki.publish_after(issuers, now),
+    };
+    Ok(Revoked { certificates, already, publication })
+}
+
+/// Parses a reason, in RFC 5280's spelling or with hyphens.
+pub(in crate::ops) fn reason(word: Option<&str>) -> Result<Reason, Error> {
+    match word {
+        Some(word) => Ok(word.parse::<Reason>().map_err(crl::Error::from)?),
+        None => Ok(Reason::Unspecified),
+    }
+}
+
+fn find(
+    request: &Revoke,
+    selector: &Selector,
+    pki: &Pki,
+    now: OffsetDateTime,
+    targets: &mut Targets,
+) -> Result<(), Error> {
+    let found = match select::find(pki, selector)? {
+        select::Found::Stranger(stranger) => {
+            let (certificate, target) = *stranger;
+            targets.given.insert(target.serial, certificate);
+            targets.targets.push(target);
+            return Ok(());
+        }
+        select::Found::Known(found) => found,
+    };
+    let meant = match found.as_slice() {
+        [_] => found,
+        _ => meant_by_name(pki, found, now)?,
+    };
+    if meant.len() > 1 && !request.all {
+        return Err(inventory::ambiguous(&select::word(selector, &meant), &meant).into());
+    }
+    targets.targets.extend(meant.iter().map(|meant| Target::from(&meant.record)));
+    Ok(())
+}
+
+/// Of all that bear a name, those in date that are not revoked for good; if there are none, those that
+/// are, so that asking twice is no error.
+fn meant_by_name(
+    pki: &Pki,
+    found: Vec<Versioned<IssuedRecord>>,
+    now: OffsetDateTime,
+) -> Result<Vec<Versioned<IssuedRecord>>, Error> {
+    let (mut live, mut revoked) = (Vec::new(), Vec::new());
+    for one in found.into_iter().filter(|one| !one.record.is_expired(now)) {
+        match pki.revoked().find(&one.record.issuer, &one.record.serial)? {
+            Some(revocation) if revocation.reason != Reason::CertificateHold => revoked.push(one),
+            Some(_) | None => live.push(one),
+        }
+    }
+    match (live.is_empty(), revoked.last()) {
+        (false, _) => Ok(live),
+        (true, Some(last)) => Ok(vec![last.clone()]),
+        (true, None) => Ok(Vec::new()),
+    }
+}
+
+pub(super) fn release(
+    request: &Release,
+    pki: &Pki,
+    permit: &Permit,
+    now: OffsetDateTime,
+) -> Result<Released, Error> {
+    let (target, stranger) = match select::find(pki, &request.selector)? {
+        select::Found::Stranger(stranger) => {
+            let (certificate, target) = *stranger;
+            (target, Some(certificate))
+        }
+        select::Found::Known(found) => (held(pki, &request.selector, found)?, None),
+    };
+    crl::release(pki.store(), &target, now, &permit.peer().to_string())?;
+    let certificate = match (inventory::by_serial(pki.store(), &target.serial)?, stranger) {
+        (Some(found), _) => shape::certificate(pki, &found.record, now)?,
+        (None, Some(certificate)) => shape::stranger(&certificate, &target.issuer, None, now),
+        (None, None) => return Err(ca::Error::NotFound { word: target.serial.to_string() }.into()),
+    };
+    let publication = pki.publish_after(BTreeSet::from([target.issuer]), now);
+    Ok(Released { certificate, publication })
+}
+
+/// The only one, whatever its state; of several the one that is on hold.
+fn held(pki: &Pki, selector: &Selector, found: Vec<Versioned<IssuedRecord>>) -> Result<Target, Error> {
+    if let [one] = found.as_slice() {
+        return Ok(Target::from(&one.record));
+    }
+    let word = select::word(selector, &found);
+    let mut held = Vec::new();
+    for one in found {
+        let revocation = pki.revoked().find(&one.record.issuer, &one.record.serial)?;
+        if revocation.is_some_and(|revocation| revocation.reason == Reason::CertificateHold) {
+            held.push(one);
+        }
+    }
+    match held.as_slice() {
+        [] => Err(Error::NotHeld { word }),
+        [one] => Ok(Target::from(&one.record)),
+        _ => Err(inventory::ambiguous(&word, &held).into()),
+    }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

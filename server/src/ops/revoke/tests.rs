@@ -1,0 +1,75 @@
+use trust::Peer;
+
+use super::*;
+use crate::ops::view::Status;
+use crate::testing::{at, issue, made};
+
+fn by_name(name: &str) -> Revoke {
+    Revoke { selectors: vec![Selector::Word(name.to_owned())], reason: None, all: false, dry_run: false }
+}
+
+fn lists(publication: &Publication) -> u64 {
+    match publication {
+        Publication::Published { lists } => lists.iter().map(|list| list.entries).sum(),
+        Publication::Pending { causes } => panic!("{causes:?}"),
+    }
+}
+
+#[test]
+fn what_is_answered_is_listed() {
+    let dir = tempfile::tempdir().unwrap();
+    let pki = made(&dir.path().join("pki"));
+    pki.shelf().open();
+    let issued = issue(&pki, "web-1");
+    let revoked = pki.run(by_name("web-1"), &Peer::InProcess, at(20)).unwrap();
+    assert_eq!(revoked.certificates[0].serial, issued.certificate.serial);
+    assert_eq!(revoked.certificates[0].status, Status::Revoked);
+    assert_eq!(lists(&revoked.publication), 1);
+    let served = pki.shelf().find("/ca.crl").unwrap();
+    assert_eq!(served.text(), std::fs::read_to_string(pki.directory().join("ca.crl")).unwrap());
+    // Again: nothing changes, and that is no error.
+    let again = pki.run(by_name("web-1"), &Peer::InProcess, at(30)).unwrap();
+    assert_eq!(again.already, [issued.certificate.serial]);
+}
+
+#[test]
+fn a_list_that_fails_is_pending_and_the_revocation_stands() {
+    let dir = tempfile::tempdir().unwrap();
+    let pki = made(&dir.path().join("pki"));
+    issue(&pki, "web-1");
+    std::fs::rename(pki.directory().join("cas"), dir.path().join("away")).unwrap();
+    std::fs::write(pki.directory().join("cas"), "in the way").unwrap();
+    let revoked = pki.run(by_name("web-1"), &Peer::InProcess, at(20)).unwrap();
+    assert!(matches!(&revoked.publication, Publication::Pending { causes } if !causes.is_empty()));
+    assert_eq!(revoked.certificates[0].status, Status::Revoked);
+}
+
+#[test]
+fn several_of_a_name_are_an_error_that_lists_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let pki = made(&dir.path().join("pki"));
+    let serials = [issue(&pki, "web-1"), issue(&pki, "web-1")].map(|issued| issued.certificate.serial);
+    let refused = pki.run(by_name("web-1"), &Peer::InProcess, at(20)).unwrap_err();
+    assert!(serials.iter().all(|serial| refused.to_string().contains(serial)), "{refused}");
+    let all = Revoke { all: true, ..by_name("web-1") };
+    let planned = pki.run(Revoke { dry_run: true, ..all.clone() }, &Peer::InProcess, at(20)).unwrap();
+    assert_eq!(planned.certificates.len(), 2);
+    let head = pki.store().head();
+    let revoked = pki.run(all, &Peer::InProcess, at(20)).unwrap();
+    assert!(pki.store().head() > head, "the dry run wrote nothing, this did");
+    assert_eq!(lists(&revoked.publication), 2);
+}
+
+#[test]
+fn a_hold_is_released() {
+    let dir = tempfile::tempdir().unwrap();
+    let pki = made(&dir.path().join("pki"));
+    issue(&pki, "web-1");
+    let hold = Revoke { reason: Some("certificate-hold".to_owned()), ..by_name("web-1") };
+    assert_eq!(pki.run(hold, &Peer::InProcess, at(20)).unwrap().certificates[0].status, Status::Held);
+    let release = Release { selector: Selector::Word("web-1".to_owned()) };
+    let released = pki.run(release.clone(), &Peer::InProcess, at(30)).unwrap();
+    assert_eq!(released.certificate.status, Status::Valid);
+    assert_eq!(lists(&released.publication), 0);
+    assert!(pki.run(release, &Peer::InProcess, at(40)).is_err());
+}

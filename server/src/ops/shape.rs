@@ -1,0 +1,171 @@
+//! Turns records into what is shown: the one place where a view is filled in.
+
+use std::collections::BTreeMap;
+
+use ca::authority;
+use ca::cert::{Certificate, Fingerprint, KeyId, Serial};
+use ca::inventory;
+use ca::keyring::issuer_certificate;
+use ca::records::{AuthorityRecord, IssuedRecord};
+use crl::{Reason, Revocation};
+use time::OffsetDateTime;
+
+use super::Error;
+use super::view::{AuthorityView, CertificateView, RevocationView, Status};
+use crate::Pki;
+
+/// A certificate of the inventory.
+pub(super) fn certificate(
+    pki: &Pki,
+    record: &IssuedRecord,
+    now: OffsetDateTime,
+) -> Result<CertificateView, Error> {
+    let revocation = pki.revoked().find(&record.issuer, &record.serial)?;
+    planned(record, revocation, now)
+}
+
+/// A certificate from its record and what is known of its revocation.
+pub(super) fn planned(
+    record: &IssuedRecord,
+    revocation: Option<Revocation>,
+    now: OffsetDateTime,
+) -> Result<CertificateView, Error> {
+    let certificate =
+        record.der.as_deref().map(Certificate::from_der).transpose().map_err(ca::Error::from)?;
+    let not_before = record.not_before.unwrap_or(record.issued_at);
+    Ok(CertificateView {
+        serial: record.serial.to_string(),
+        name: record.name.clone(),
+        profile: record.profile.as_str().to_owned(),
+        names: record.names.clone(),
+        fingerprint: record.fingerprint().map(|fingerprint| fingerprint.to_string()).unwrap_or_default(),
+        issuer: record.issuer.to_string(),
+        key_type: certificate
+            .map(|certificate| certificate.public_key().key_type().to_string())
+            .unwrap_or_default(),
+        not_before: moment(not_before),
+        not_after: record.ends(),
+        issued_at: moment(record.issued_at),
+        issued_by: record.requester.clone(),
+        project: record.project.clone(),
+        status: status(revocation.as_ref(), record.ends(), now),
+        revocation: revocation.as_ref().map(revoked),
+    })
+}
+
+/// A certificate that our authority signed and the inventory does not know.
+pub(super) fn stranger(
+    certificate: &Certificate,
+    issuer: &KeyId,
+    revocation: Option<Revocation>,
+    now: OffsetDateTime,
+) -> CertificateView {
+    let usage = certificate.extended_key_usage();
+    let profile = match (usage.is_some_and(|u| u.client_auth()), usage.is_some_and(|u| u.server_auth())) {
+        (true, false) => "client",
+        (false, true) => "server",
+        (true, true) | (false, false) => "unknown",
+    };
+    CertificateView {
+        serial: certificate.serial().to_string(),
+        name: ca::cert::printable(certificate.common_name().unwrap_or_default()),
+        profile: profile.to_owned(),
+        names: certificate.names().iter().map(ToString::to_string).collect(),
+        fingerprint: certificate.fingerprint().to_string(),
+        issuer: issuer.to_string(),
+        key_type: certificate.public_key().key_type().to_string(),
+        not_before: certificate.not_before(),
+        not_after: certificate.not_after(),
+        issued_at: certificate.not_before(),
+        issued_by: String::new(),
+        project: String::new(),
+        status: status(revocation.as_ref(), certificate.not_after(), now),
+        revocation: revocation.as_ref().map(revoked),
+    }
+}
+
+/// A certificate that was just revoked, whether the inventory knows it or not.
+pub(super) fn by_serial(
+    pki: &Pki,
+    issuer: &KeyId,
+    serial: &Serial,
+    revocation: Revocation,
+    given: &BTreeMap<Serial, Certificate>,
+    now: OffsetDateTime,
+) -> Result<Option<CertificateView>, Error> {
+    match inventory::by_serial(pki.store(), serial)? {
+        Some(found) => planned(&found.record, Some(revocation), now).map(Some),
+        None => Ok(given.get(serial).map(|certificate| stranger(certificate, issuer, Some(revocation), now))),
+    }
+}
+
+fn status(revocation: Option<&Revocation>, ends: OffsetDateTime, now: OffsetDateTime) -> Status {
+    match revocation.map(|revocation| revocation.reason) {
+        Some(Reason::CertificateHold) => Status::Held,
+        Some(_) => Status::Revoked,
+        None if now > ends => Status::Expired,
+        None => Status::Valid,
+    }
+}
+
+fn revoked(revocation: &Revocation) -> RevocationView {
+    RevocationView { at: moment(revocation.at), reason: revocation.reason.to_string() }
+}
+
+/// A stored time. One that no calendar has (nothing here writes one) shows as 1970.
+pub(super) fn moment(seconds: i64) -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}
+
+/// Every authority, the newest first.
+pub(super) fn authorities(pki: &Pki, now: OffsetDateTime) -> Result<Vec<AuthorityView>, Error> {
+    let live = inventory::live_by_issuer(pki.store(), now)?;
+    authority::list(pki.store())?.iter().map(|record| view(record, &live)).collect()
+}
+
+/// One authority.
+pub(super) fn authority(
+    pki: &Pki,
+    record: &AuthorityRecord,
+    now: OffsetDateTime,
+) -> Result<AuthorityView, Error> {
+    view(record, &inventory::live_by_issuer(pki.store(), now)?)
+}
+
+fn view(record: &AuthorityRecord, live: &BTreeMap<KeyId, u64>) -> Result<AuthorityView, Error> {
+    let certificate = match &record.certificate {
+        Some(_) => Some(issuer_certificate(record).map_err(ca::Error::from)?),
+        None => None,
+    };
+    let certificate = certificate.as_ref().map(|issuer| issuer.certificate());
+    let created = moment(record.created_at);
+    Ok(AuthorityView {
+        key_id: record.key_id.to_string(),
+        role: record.role.as_str().to_owned(),
+        subject: certificate.map(Certificate::subject_display).unwrap_or_default(),
+        fingerprint: certificate.map(|found| Fingerprint::of(found.der()).to_string()).unwrap_or_default(),
+        serial: certificate.map(|found| found.serial().to_string()).unwrap_or_default(),
+        key_type: certificate.map(|found| found.public_key().key_type().to_string()).unwrap_or_default(),
+        not_before: certificate.map_or(created, Certificate::not_before),
+        not_after: certificate.map_or(created, Certificate::not_after),
+        state: record.state.as_str().to_owned(),
+        key: record.key.as_str().to_owned(),
+        live_certificates: live.get(&record.key_id).copied().unwrap_or(0),
+    })
+}
+
+/// The certificate of one of our authorities.
+pub(super) fn issuer(pki: &Pki, key_id: &KeyId) -> Result<Certificate, Error> {
+    let found = authority::find(pki.store(), key_id)?;
+    let record = found.ok_or_else(|| ca::Error::NotFound { word: key_id.to_string() })?.record;
+    Ok(issuer_certificate(&record).map_err(ca::Error::from)?.certificate().clone())
+}
+
+/// A leaf and the authorities between it and the root, PEM.
+pub(super) fn chain(leaf: &Certificate, issuer: &Certificate) -> String {
+    let mut chain = leaf.to_pem();
+    if !issuer.is_self_issued() {
+        chain.push_str(&issuer.to_pem());
+    }
+    chain
+}

@@ -1,0 +1,152 @@
+//! Opening a PKI, and making one.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use ca::authority::Current;
+use ca::hierarchy::{self, Init, RootKeyPlace, publish_certificates};
+use ca::records::KeyPlace;
+use crl::Which;
+use store::file::{Visibility, make_dir};
+use store::{Create, OpenOptions, OpenReport, Store};
+use time::OffsetDateTime;
+use trust::{Action, Peer};
+
+use super::directory::{self, DirectoryError, Found};
+use super::{Keys, Pki};
+use crate::layout::Layout;
+use crate::ops::Error;
+
+/// What a PKI is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenMode {
+    /// For one operation: keys are opened when they are needed.
+    Command,
+    /// For a service: the issuing CA's key must open now, and what is published is put in order.
+    Service,
+}
+
+impl Pki {
+    /// Opens the PKI in `directory`. Only its owner may, and only one process at a time.
+    ///
+    /// # Errors
+    /// [`DirectoryError`] inside; [`store::Error::Locked`] if another process has it open;
+    /// [`ca::keyring::KeyringError::Locked`] for a service whose key needs a passphrase.
+    pub fn open(directory: &Path, keys: Keys, mode: OpenMode, now: OffsetDateTime) -> Result<Pki, Error> {
+        let layout = layout(directory)?;
+        let (found, owner) = directory::examine(&layout)?;
+        let missing = || DirectoryError::Missing { directory: layout.root().to_owned() };
+        let owner = owner.ok_or_else(missing)?;
+        match found {
+            Found::Pki => directory::check_owner(&layout, owner)?,
+            Found::Nothing => return Err(missing().into()),
+            Found::Broken { part } => {
+                return Err(DirectoryError::Broken { directory: layout.root().to_owned(), part }.into());
+            }
+        }
+        let (store, report) = open_store(&layout, Create::Refuse)?;
+        let pki = Pki::assemble(layout, owner, store, Some(report), keys)?;
+        let Some(current) = Current::find(pki.store())? else {
+            return Err(DirectoryError::Unfinished { directory: pki.directory().to_owned() }.into());
+        };
+        match mode {
+            OpenMode::Command => {}
+            OpenMode::Service => {
+                pki.keyring().issuer(&current.issuing.record).map_err(ca::Error::from)?;
+                // What an interruption left undone is finished here.
+                publish_certificates(pki.store(), pki.directory(), now)?;
+            }
+        }
+        Ok(pki)
+    }
+
+    /// Makes a PKI in `directory` and returns it open. One that is there is never touched; an
+    /// interrupted `init` is finished by the next.
+    ///
+    /// # Errors
+    /// As [`Pki::open`], and what the authority refuses.
+    pub fn init(
+        directory: &Path,
+        keys: Keys,
+        init: &Init,
+        peer: &Peer,
+        now: OffsetDateTime,
+    ) -> Result<Pki, Error> {
+        let pki = Pki::begin(directory, keys)?;
+        let permit = trust::decide(peer, Action::Authority, pki.owner())?;
+        let who = permit.peer().to_string();
+        let policy = pki.policy()?;
+        let made = hierarchy::init(pki.store(), pki.keyring(), init, &policy, &who, now, pki.random())?;
+        let root = made.root.certificate().key_id();
+        let both = Which::Of(BTreeSet::from([root, made.issuing.certificate().key_id()]));
+        match &init.root_key {
+            RootKeyPlace::Beside => pki.publish_first(&both, now)?,
+            RootKeyPlace::File(path) => {
+                // The root signs its first list now; after that it is needed once a year.
+                let key = pki.keyring().read(path).map_err(ca::Error::from)?;
+                pki.keyring().hold(root, key.into());
+                let published = pki.publish_first(&both, now);
+                pki.keyring().forget(&root);
+                published?;
+            }
+        }
+        pki.checkpoint(now)?;
+        Ok(pki)
+    }
+
+    /// Opens the directory of a PKI that is still to be made.
+    pub(super) fn begin(directory: &Path, keys: Keys) -> Result<Pki, Error> {
+        let layout = layout(directory)?;
+        let (found, owner) = directory::examine(&layout)?;
+        if let Some(owner) = owner {
+            directory::check_owner(&layout, owner)?;
+        }
+        if let Found::Broken { part } = found {
+            return Err(DirectoryError::Broken { directory: layout.root().to_owned(), part }.into());
+        }
+        make_dir(layout.root(), Visibility::Public)?;
+        let owner = rustix::process::geteuid().as_raw();
+        let (store, report) = open_store(&layout, Create::IfAbsent)?;
+        let pki = Pki::assemble(layout, owner, store, Some(report), keys)?;
+        match Current::find(pki.store())? {
+            None => Ok(pki),
+            Some(_) => Err(DirectoryError::Exists { directory: pki.directory().to_owned() }.into()),
+        }
+    }
+
+    /// Places what a new PKI publishes.
+    pub(super) fn publish_first(&self, which: &Which, now: OffsetDateTime) -> Result<(), Error> {
+        publish_certificates(self.store(), self.directory(), now)?;
+        let publication = self.publish(which, now)?;
+        crate::ops::crl::first_failure(&publication)
+    }
+
+    /// Whether some key here is encrypted and no passphrase was given.
+    pub fn needs_passphrase(&self) -> Result<bool, Error> {
+        if self.keyring().place_kind() == KeyPlace::HereEncrypted {
+            return Ok(false);
+        }
+        let authorities = ca::authority::list(self.store())?;
+        Ok(authorities.iter().any(|authority| authority.key == KeyPlace::HereEncrypted))
+    }
+}
+
+fn layout(directory: &Path) -> Result<Layout, DirectoryError> {
+    let root = std::path::absolute(directory)
+        .map_err(|source| DirectoryError::Unreadable { directory: directory.to_owned(), source })?;
+    Ok(Layout::new(root))
+}
+
+fn open_store(layout: &Layout, create: Create) -> Result<(Store, OpenReport), Error> {
+    let (store, report) = Store::open(&layout.store(), OpenOptions::new(create))?;
+    for warning in &report.warnings {
+        tracing::warn!(warning, "the store");
+    }
+    if let Some(dropped) = &report.dropped {
+        tracing::warn!(?dropped, "the end of an interrupted write was removed");
+    }
+    Ok((store, report))
+}
+
+#[cfg(test)]
+mod tests;

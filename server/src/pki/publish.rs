@@ -1,0 +1,103 @@
+//! Publication: what is placed in the directory is also what the public listener serves.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use ca::authority;
+use ca::cert::KeyId;
+use crl::{Publication, Validity, Which};
+use time::OffsetDateTime;
+
+use super::Pki;
+use crate::http::problem;
+use crate::http::public::{DER_CERTIFICATE, DER_LIST, PEM, TOP};
+use crate::ops::{Error, view};
+use crate::settings::Setting;
+
+impl Pki {
+    /// How long lists are valid.
+    pub(crate) fn list_validity(&self) -> Result<Validity, Error> {
+        let settings = self.settings()?;
+        Ok(Validity {
+            issuing: settings.span(Setting::CrlValidity),
+            root: settings.span(Setting::CrlRootValidity),
+        })
+    }
+
+    /// Makes and places lists, and serves them before it returns.
+    pub(crate) fn publish(&self, which: &Which, now: OffsetDateTime) -> Result<Arc<Publication>, Error> {
+        let publication = self.publisher().publish(which, self.list_validity()?, now)?;
+        self.fill_shelf(now)?;
+        Ok(publication)
+    }
+
+    /// Publishes after a change of the revocations, which stands whatever becomes of the lists.
+    pub(crate) fn publish_after(&self, issuers: BTreeSet<KeyId>, now: OffsetDateTime) -> view::Publication {
+        match self.publish(&Which::Of(issuers.clone()), now) {
+            Err(error) => {
+                let mut causes = vec![error.to_string()];
+                causes.extend(problem::causes(&error));
+                view::Publication::Pending { causes }
+            }
+            Ok(publication) => match issuers.iter().find_map(|issuer| publication.failure(issuer)) {
+                Some(error) => {
+                    let mut causes = vec![error.to_string()];
+                    causes.extend(problem::causes(error));
+                    view::Publication::Pending { causes }
+                }
+                None => {
+                    let ours = publication.lists.iter().filter(|list| issuers.contains(&list.issuer));
+                    match ours.map(|list| self.crl_view(list)).collect() {
+                        Ok(lists) => view::Publication::Published { lists },
+                        Err(error) => view::Publication::Pending { causes: vec![error.to_string()] },
+                    }
+                }
+            },
+        }
+    }
+
+    /// A list as it is shown.
+    pub(crate) fn crl_view(&self, list: &crl::Published) -> Result<view::CrlView, Error> {
+        let authority = authority::find(self.store(), &list.issuer)?;
+        Ok(view::CrlView {
+            issuer: list.issuer.to_string(),
+            role: authority.map_or("issuing", |found| found.record.role.as_str()).to_owned(),
+            number: list.number.to_string(),
+            this_update: list.this_update,
+            next_update: list.next_update,
+            entries: list.entries,
+            size: list.size,
+            path: list.path.to_string_lossy().into_owned(),
+        })
+    }
+
+    /// Takes what lies in the directory onto the shelf, if somebody is served from it.
+    pub(crate) fn fill_shelf(&self, now: OffsetDateTime) -> Result<(), Error> {
+        self.shelf().fill(|shelf| {
+            let authorities = authority::list(self.store())?;
+            let lists: BTreeMap<KeyId, OffsetDateTime> =
+                self.publisher().lists(now)?.iter().map(|list| (list.issuer, list.next_update)).collect();
+            let current = authority::Current::find(self.store())?;
+            let of = |key_id: Option<KeyId>| key_id.and_then(|key_id| lists.get(&key_id).copied());
+            for name in TOP {
+                let next_update = match name {
+                    "ca.crl" => of(current.as_ref().map(|current| current.issuing.record.key_id)),
+                    "root.crl" => of(current.as_ref().map(|current| current.root.record.key_id)),
+                    "chain.crl" => lists.values().min().copied(),
+                    _ => None,
+                };
+                shelf.file(format!("/{name}"), &self.directory().join(name), PEM, next_update)?;
+            }
+            for authority in authorities {
+                let key_id = authority.key_id;
+                if let Some(der) = authority.certificate {
+                    let made = OffsetDateTime::from_unix_timestamp(authority.created_at).ok();
+                    shelf.bytes(format!("/ca/{key_id}.crt"), der, DER_CERTIFICATE, made);
+                }
+                let list = self.layout().authorities().join(format!("{key_id}.crl"));
+                shelf.file(format!("/crl/{key_id}/0.crl"), &list, DER_LIST, of(Some(key_id)))?;
+            }
+            Ok(())
+        })
+    }
+}
