@@ -11,6 +11,8 @@ mod install;
 mod keys;
 mod retire;
 mod rotate;
+#[cfg(test)]
+mod tests;
 
 pub use create::{Init, Initialised, RootKeyPlace, init};
 pub use files::{Published, publish_certificates};
