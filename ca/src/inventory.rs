@@ -46,12 +46,22 @@ pub fn by_key(store: &Store, spki_digest: &[u8; 32]) -> Result<Vec<Versioned<Iss
 }
 
 /// What a word means: the one certificate whose serial or fingerprint begins with it (8 hex digits at
-/// least), or all certificates of that name. Never empty.
+/// least), or all certificates of that name, or a short serial in full as old authorities gave them out.
+/// Never empty.
 pub fn resolve(store: &Store, word: &str) -> Result<Vec<Versioned<IssuedRecord>>, Error> {
-    let mut candidates = by_digits(store, word)?;
+    let not_found = || Error::NotFound { word: printable(word) };
     let named = by_name(store, word)?;
+    let digits: String = word.chars().filter(|&c| c != ':').collect::<String>().to_ascii_lowercase();
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return if named.is_empty() { Err(not_found()) } else { Ok(named) };
+    }
+    if digits.len() < SHORTEST_PREFIX {
+        let short = || in_full(store, &digits)?.ok_or_else(not_found).map(|found| vec![found]);
+        return if named.is_empty() { short() } else { Ok(named) };
+    }
+    let mut candidates = by_digits(store, &digits)?;
     match (candidates.len(), named.is_empty()) {
-        (0, true) => Err(Error::NotFound { word: printable(word) }),
+        (0, true) => Err(not_found()),
         (0, false) => Ok(named),
         (1, true) => Ok(candidates),
         _ => {
@@ -71,25 +81,25 @@ pub fn ambiguous(word: &str, candidates: &[Versioned<IssuedRecord>]) -> Error {
     Error::Ambiguous { word: printable(word), candidates: candidates.iter().map(line).collect() }
 }
 
-fn by_digits(store: &Store, word: &str) -> Result<Vec<Versioned<IssuedRecord>>, Error> {
-    let digits: String = word.chars().filter(|&c| c != ':').collect::<String>().to_ascii_lowercase();
-    if digits.len() < SHORTEST_PREFIX || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return Ok(Vec::new());
+/// The certificate with exactly this serial, leading zeros or not.
+fn in_full(store: &Store, digits: &str) -> Result<Option<Versioned<IssuedRecord>>, Error> {
+    match Serial::from_hex(digits) {
+        Ok(serial) => by_serial(store, &serial),
+        Err(_) => Ok(None),
     }
-    // A serial has no leading zeros here, however it was typed.
-    let serial = digits.trim_start_matches('0');
-    let serials = if serial.is_empty() { "0" } else { serial };
-    let range = beginning(&Table::<IssuedRecord>::key(serials));
+}
+
+fn by_digits(store: &Store, digits: &str) -> Result<Vec<Versioned<IssuedRecord>>, Error> {
+    // Written out in full it means itself, even where it begins another.
+    if let Some(found) = in_full(store, digits)? {
+        return Ok(vec![found]);
+    }
     let mut found: Vec<Versioned<IssuedRecord>> = Vec::new();
+    let range = beginning(&Table::<IssuedRecord>::key(digits));
     for stored in store.scan(&range, None, PAGE, Direction::Ascending)? {
-        let versioned = Table::<IssuedRecord>::decode(stored)?;
-        if versioned.record.serial.to_string() == serials {
-            // Written out in full it means itself, even where it begins another.
-            return Ok(vec![versioned]);
-        }
-        found.push(versioned);
+        found.push(Table::<IssuedRecord>::decode(stored)?);
     }
-    let range = beginning(&Key::new("issued-by-fingerprint").part(&digits));
+    let range = beginning(&Key::new("issued-by-fingerprint").part(digits));
     for entry in store.scan(&range, None, PAGE, Direction::Ascending)? {
         let versioned = followed(store, entry)?;
         if !found.iter().any(|earlier| earlier.record.serial == versioned.record.serial) {
@@ -290,3 +300,6 @@ fn beginning(prefix: &Key) -> KeyRange {
     end.push(0xff);
     KeyRange { start, end }
 }
+
+#[cfg(test)]
+mod tests;

@@ -101,3 +101,6 @@ fn kept_key(predecessor: &IssuedRecord) -> Result<PublicKey, Error> {
         .ok_or(Error::NotRenewable { serial, reason: "only its index entry is known, not its key" })?;
     Ok(Certificate::from_der(der)?.public_key().clone())
 }
+
+#[cfg(test)]
+mod tests;
