@@ -13,6 +13,7 @@ use server::ops::issue::{IssueMany, Issued, ProfileName, RowReply};
 use store::file::{OnExisting, Visibility};
 
 use crate::{
+    commands::issue::server_name,
     connect::Connection,
     context::Context,
     error::{CommandError, Kind, Outcome},
@@ -194,9 +195,13 @@ fn is_done(found: &Found, request: &Request) -> bool {
     let Ok(certificate) = Certificate::from_pem(certificate) else { return false };
     let Ok(key) = PrivateKey::from_pem(key, None) else { return false };
     let names = certificate.names();
+    let named = match request.profile {
+        ProfileName::Client => certificate.common_name() == Some(&*request.name),
+        ProfileName::Server => server_name(&request.name).is_ok_and(|(_, first)| names.contains(&first)),
+    };
     key.public_key().digest() == certificate.public_key().digest()
+        && named
         && request.names.iter().all(|name| names.contains(name))
-        && (certificate.common_name() == Some(&*request.name) || request.profile == ProfileName::Server)
 }
 
 fn deliver(row: &Sent<'_>, reply: RowReply, folder: &Folder) -> Result<(), CommandError> {

@@ -14,7 +14,7 @@ use std::{
     time::Instant,
 };
 
-use server::{Pki, ops::Operation};
+use server::{Pki, ops::Operation, pki::OpenMode};
 
 use crate::{
     context::Context,
@@ -37,12 +37,7 @@ pub enum Location {
 /// A way to the PKI.
 pub enum Connection {
     /// Opened by this process.
-    Here {
-        /// The PKI.
-        pki: Box<Pki>,
-        /// The clock.
-        environment: Box<Environment>,
-    },
+    Here(local::Here),
     /// A running service.
     Service(socket::Service),
 }
@@ -51,13 +46,7 @@ impl Connection {
     /// Runs an operation.
     pub fn call<O: Operation>(&self, operation: O) -> Result<O::Reply, CommandError> {
         match self {
-            Connection::Here { pki, environment } => {
-                let now = (environment.now)();
-                // Certificates and lists know no fractions (RFC 5280 §4.1.2.5).
-                let now = now.replace_nanosecond(0).unwrap_or(now);
-                pki.run(operation, &server::peer::own(), now)
-                    .map_err(|error| CommandError::from(server::http::problem::problem(&error)))
-            }
+            Connection::Here(here) => here.call(operation),
             Connection::Service(service) => service.call(operation),
         }
     }
@@ -77,6 +66,11 @@ impl Context {
             return Ok(Location::System(system.to_path_buf()));
         }
         own_directory(&self.environment).map(Location::Directory)
+    }
+
+    /// The directory of a PKI that may still have to be made.
+    pub fn new_directory(&self) -> Result<PathBuf, CommandError> {
+        self.directory()
     }
 
     /// The PKI's directory, for commands that work on files.
@@ -115,10 +109,9 @@ impl Context {
             if let Some(service) = socket::Service::connect(&socket, self)? {
                 return Ok(Connection::Service(service));
             }
-            match local::try_open(&directory, self)? {
+            match local::try_open(&directory, OpenMode::Command, self)? {
                 local::Tried::Open(pki) => {
-                    let environment = Box::new(self.environment.clone());
-                    return Ok(Connection::Here { pki, environment });
+                    return Ok(Connection::Here(local::Here::new(directory, *pki, self)));
                 }
                 local::Tried::Locked { pid } => {
                     if began.elapsed() >= self.global.wait {
@@ -126,6 +119,28 @@ impl Context {
                     }
                     waiting.pause(pid, self);
                 }
+            }
+        }
+    }
+}
+
+/// Opens a directory for a service, waiting for commands that hold it.
+pub fn open_to_serve(directory: &Path, context: &mut Context) -> Result<Pki, CommandError> {
+    let socket = directory.join("pki.socket");
+    let began = Instant::now();
+    let mut waiting = local::Waiting::new();
+    loop {
+        if socket::Service::connect(&socket, context)?.is_some() {
+            return Err(CommandError::conflict(format!("a service runs on {} already", directory.display()))
+                .hint("`pki info` says which process"));
+        }
+        match local::try_open(directory, OpenMode::Service, context)? {
+            local::Tried::Open(pki) => return Ok(*pki),
+            local::Tried::Locked { pid } => {
+                if began.elapsed() >= context.global.wait {
+                    return Err(local::held(directory, pid, context.global.wait));
+                }
+                waiting.pause(pid, context);
             }
         }
     }

@@ -25,10 +25,9 @@ impl Context {
         (self.environment.now)()
     }
 
-    /// The time in whole seconds: certificates and lists know no fractions (RFC 5280 §4.1.2.5).
+    /// The time in whole seconds.
     pub fn whole_second(&self) -> OffsetDateTime {
-        let now = self.now();
-        now.replace_nanosecond(0).unwrap_or(now)
+        self.environment.whole_second()
     }
 
     /// A path as the user typed it, made absolute.

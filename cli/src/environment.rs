@@ -45,6 +45,12 @@ impl Environment {
         }
     }
 
+    /// The time in whole seconds: certificates and lists know no fractions (RFC 5280 §4.1.2.5).
+    pub fn whole_second(&self) -> OffsetDateTime {
+        let now = (self.now)();
+        now.replace_nanosecond(0).unwrap_or(now)
+    }
+
     /// A variable that is set and not empty.
     pub fn variable(&self, name: &str) -> Option<&OsStr> {
         self.variables.get(OsStr::new(name)).map(OsString::as_os_str).filter(|value| !value.is_empty())

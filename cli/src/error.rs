@@ -161,6 +161,14 @@ impl CommandError {
         self
     }
 
+    /// With the sources of an error as causes, whose own words are the message already.
+    pub fn because_source(self, error: &dyn Error) -> CommandError {
+        match error.source() {
+            Some(source) => self.because(source),
+            None => self,
+        }
+    }
+
     /// With a line that says what the user can do.
     pub fn hint(mut self, hint: impl Into<String>) -> CommandError {
         self.hints.push(hint.into());

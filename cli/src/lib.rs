@@ -19,6 +19,7 @@ mod issuance;
 mod logging;
 mod output;
 mod passphrase;
+mod provision;
 pub mod reference;
 mod root_key;
 

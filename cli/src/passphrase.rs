@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     context::Context,
+    environment::Environment,
     error::{CommandError, Kind},
     output::Stream,
 };
@@ -34,19 +35,19 @@ pub fn read_file(path: &Path) -> Result<Zeroizing<String>, CommandError> {
 }
 
 /// Asks on the terminal.
-pub fn ask(prompt: &str, context: &Context) -> Result<Passphrase, CommandError> {
-    of_keys(&ask_text(prompt, context)?)
+pub fn ask(prompt: &str, environment: &Environment) -> Result<Passphrase, CommandError> {
+    of_keys(&ask_text(prompt, environment)?)
 }
 
 /// A passphrase as keys take it.
-fn of_keys(text: &str) -> Result<Passphrase, CommandError> {
+pub fn of_keys(text: &str) -> Result<Passphrase, CommandError> {
     Passphrase::from_line(text.as_bytes()).map_err(|error| {
         CommandError::usage("the passphrase cannot be used").because(&error).hint("choose another one")
     })
 }
 
-fn ask_text(prompt: &str, context: &Context) -> Result<Zeroizing<String>, CommandError> {
-    if context.environment.input == Stream::Other {
+fn ask_text(prompt: &str, environment: &Environment) -> Result<Zeroizing<String>, CommandError> {
+    if environment.input == Stream::Other {
         return Err(CommandError::usage(format!("{prompt}: there is no terminal to ask on"))
             .hint("give it in a file that only you can read, with --passphrase-file"));
     }
@@ -58,12 +59,12 @@ fn ask_text(prompt: &str, context: &Context) -> Result<Zeroizing<String>, Comman
 }
 
 /// Asks for a new passphrase, twice.
-pub fn ask_new(what: &str, context: &Context) -> Result<Zeroizing<String>, CommandError> {
-    let first = ask_text(&format!("new passphrase for {what}"), context)?;
+pub fn ask_new(what: &str, environment: &Environment) -> Result<Zeroizing<String>, CommandError> {
+    let first = ask_text(&format!("new passphrase for {what}"), environment)?;
     if first.is_empty() {
         return Err(CommandError::usage("the passphrase is empty").hint("type at least one character"));
     }
-    let second = ask_text("the same again", context)?;
+    let second = ask_text("the same again", environment)?;
     if *first != *second {
         return Err(CommandError::usage("the two passphrases differ").hint("try again"));
     }

@@ -18,7 +18,7 @@ pub fn read(path: &Path, root: &Certificate, context: &Context) -> Result<Privat
     let given = passphrase::given(context)?;
     let key = match PrivateKey::from_pem(&pem, given.as_ref()) {
         Err(PrivateKeyError::PassphraseNeeded) => {
-            let asked = passphrase::ask(&format!("passphrase of {shown}"), context)?;
+            let asked = passphrase::ask(&format!("passphrase of {shown}"), &context.environment)?;
             PrivateKey::from_pem(&pem, Some(&asked))
         }
         read => read,

@@ -168,7 +168,12 @@ fn request<'v>(value: &impl Fn(&str) -> &'v str, defaults: Defaults) -> Result<R
         "" => defaults.key_type,
         text => key_type(text).map_err(|error| CommandError::usage(format!("key type {text:?}: {error}")))?,
     };
-    Ok(Request { profile: defaults.profile, name, names: without_repeats(names), days, key_type })
+    let mut names = without_repeats(names);
+    if defaults.profile == ProfileName::Server {
+        // The first is the name itself.
+        names.remove(0);
+    }
+    Ok(Request { profile: defaults.profile, name, names, days, key_type })
 }
 
 /// A row's failure is one line among many; its hints are for a command of its own.

@@ -8,6 +8,7 @@ use crate::{
     context::Context,
     error::{CommandError, Outcome},
     issuance::key_type,
+    provision,
 };
 
 /// Create a root and an issuing CA, or adopt a CA that exists
@@ -63,4 +64,23 @@ pub struct Options {
     /// Ask for a passphrase that encrypts the keys
     #[arg(long, conflicts_with = "passphrase_file")]
     pub ask_passphrase: bool,
+}
+
+pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> {
+    let directory = context.new_directory()?;
+    let pki = match (&args.ca_cert, &args.ca_key) {
+        (Some(certificate), Some(key)) => {
+            provision::adopt(&directory, &args.options, certificate, key, args.index.as_deref(), context)?
+        }
+        _ => provision::create(&directory, &args.options, context)?,
+    };
+    let info = provision::info(&pki, context)?;
+    drop(pki);
+    match context.output.is_human() {
+        true => provision::show(&info, context)?,
+        false => context.output.document(&info)?,
+    }
+    provision::caution(&info, context);
+    context.output.hint("`pki issue-client NAME` issues the first certificate, `pki serve` runs the service");
+    Ok(Outcome::Done)
 }

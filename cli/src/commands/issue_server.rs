@@ -59,7 +59,8 @@ pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CommandError> {
     let request = Request {
         profile: ProfileName::Server,
         name,
-        names: issue::without_repeats(names),
+        // The first is the name itself.
+        names: issue::without_repeats(names).split_off(1),
         days: args.options.days,
         key_type: args.options.key_type,
     };

@@ -15,6 +15,7 @@ mod config;
 mod crl;
 mod doctor;
 mod info;
+pub mod init;
 pub mod issue;
 mod issue_client;
 mod issue_server;
@@ -25,14 +26,19 @@ mod release;
 mod renew;
 mod revoke;
 mod selector;
+mod serve;
 mod show;
 mod sign;
+mod up;
 mod verify;
-mod view;
+pub mod view;
 
 /// What `pki` can do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    Up(up::Args),
+    Init(init::Args),
+    Serve(serve::Args),
     IssueClient(issue_client::Args),
     IssueServer(issue_server::Args),
     Sign(sign::Args),
@@ -59,6 +65,9 @@ impl Command {
     /// Runs the command.
     pub fn run(self, context: &mut Context) -> Result<Outcome, CommandError> {
         match self {
+            Command::Up(args) => up::run(&args, context),
+            Command::Init(args) => init::run(&args, context),
+            Command::Serve(args) => serve::run(&args, context),
             Command::IssueClient(args) => issue_client::run(args, context),
             Command::IssueServer(args) => issue_server::run(args, context),
             Command::Sign(args) => sign::run(&args, context),

@@ -3,14 +3,32 @@
 //! Only its owner may: whatever another user (root included) wrote into it could not be read by the
 //! owner's service afterwards.
 
-use std::{os::unix::fs::MetadataExt, path::Path, time::Duration};
+use std::{
+    cell::RefCell,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use server::Pki;
+use ca::{key::Passphrase, keyring::KeyringError};
+use server::{
+    Pki,
+    http::problem::problem,
+    ops::{Error, Operation},
+    pki::{Keys, OpenMode},
+};
+use trust::Action;
 
 use crate::{
     context::{Context, span},
+    environment::Environment,
     error::{CommandError, Kind},
+    output::Stream,
+    passphrase,
 };
+
+/// What the terminal is asked for.
+const PROMPT: &str = "passphrase of the CA's keys";
 
 /// What came of an attempt to open a directory.
 pub enum Tried {
@@ -86,13 +104,84 @@ pub fn absent(directory: &Path) -> CommandError {
         .hint("a PKI elsewhere is named with --dir or PKI_DIR")
 }
 
+/// Opens a directory, unless another process holds it.
+pub fn try_open(directory: &Path, mode: OpenMode, context: &mut Context) -> Result<Tried, CommandError> {
+    check_owner(directory)?;
+    let passphrase = passphrase::given(context)?;
+    let opened = match open(directory, passphrase, mode, &context.environment) {
+        // A service signs by itself: it needs the passphrase now.
+        Err(error) if needs_passphrase(&error) && context.environment.input != Stream::Other => {
+            let asked = passphrase::ask(PROMPT, &context.environment)?;
+            open(directory, Some(asked), mode, &context.environment)
+        }
+        opened => opened,
+    };
+    match opened {
+        Ok(pki) => Ok(Tried::Open(Box::new(pki))),
+        Err(Error::Store(store::Error::Locked { pid, .. })) => Ok(Tried::Locked { pid }),
+        Err(error) => Err(problem(&error).into()),
+    }
+}
+
+fn open(
+    directory: &Path,
+    passphrase: Option<Passphrase>,
+    mode: OpenMode,
+    environment: &Environment,
+) -> Result<Pki, Error> {
+    let keys = Keys { passphrase, cost: environment.scrypt };
+    Pki::open(directory, keys, mode, environment.whole_second())
+}
+
+fn needs_passphrase(error: &Error) -> bool {
+    matches!(error, Error::Ca(ca::Error::Keyring(KeyringError::Locked { .. })))
+}
+
+/// A PKI that this process has opened.
+pub struct Here {
+    directory: PathBuf,
+    environment: Environment,
+    pki: RefCell<Option<Pki>>,
+}
+
+impl Here {
+    /// Takes an open PKI.
+    pub fn new(directory: PathBuf, pki: Pki, context: &Context) -> Here {
+        Here { directory, environment: context.environment.clone(), pki: RefCell::new(Some(pki)) }
+    }
+
+    /// Runs an operation. One that signs asks for the keys' passphrase if nobody has given it.
+    pub fn call<O: Operation>(&self, operation: O) -> Result<O::Reply, CommandError> {
+        let told = |error: Error| CommandError::from(problem(&error));
+        let mut pki = self.pki.borrow_mut();
+        if signs(O::ACTION) && self.environment.input != Stream::Other {
+            let asks = pki.as_ref().map(Pki::needs_passphrase).transpose().map_err(told)?;
+            if asks == Some(true) {
+                let asked = passphrase::ask(PROMPT, &self.environment)?;
+                // The store lets only one in: the old handle goes first.
+                *pki = None;
+                let opened = open(&self.directory, Some(asked), OpenMode::Command, &self.environment);
+                *pki = Some(opened.map_err(told)?);
+            }
+        }
+        let Some(pki) = pki.as_ref() else {
+            return Err(CommandError::internal("the PKI was closed").hint("run the command again"));
+        };
+        pki.run(operation, &server::peer::own(), self.environment.whole_second()).map_err(told)
+    }
+}
+
+/// Whether operations of this kind may need an authority's key.
+fn signs(action: Action) -> bool {
+    match action {
+        Action::Authority | Action::Issue | Action::Publish | Action::Revoke => true,
+        Action::Backup | Action::Configure | Action::Obtain | Action::Read => false,
+    }
+}
+
 /// The name of a directory's owner.
 pub fn owner_of(directory: &Path) -> Option<String> {
     let uid = std::fs::metadata(directory).ok()?.uid();
     let users = std::fs::read_to_string("/etc/passwd").ok()?;
     trust::user_name(&users, uid)
-}
-pub fn try_open(directory: &Path, _context: &mut Context) -> Result<Tried, CommandError> {
-    check_owner(directory)?;
-    Ok(Tried::Locked { pid: None })
 }

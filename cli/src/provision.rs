@@ -1,0 +1,127 @@
+//! A PKI in the making: what `init` and `up` share.
+
+use std::path::Path;
+
+use ca::{
+    cert::CommonName,
+    constraints::NameConstraints,
+    hierarchy::{Init, RootKeyPlace},
+    key::Passphrase,
+};
+use server::{
+    Pki,
+    http::problem::problem,
+    ops::info::{Info, InfoReply},
+    pki::Keys,
+};
+
+use crate::{
+    commands::{init::Options, view},
+    context::Context,
+    error::CommandError,
+    passphrase,
+};
+
+/// The passphrase for new keys: given, or asked for if the user wants one.
+pub fn new_passphrase(options: &Options, context: &Context) -> Result<Option<Passphrase>, CommandError> {
+    if let Some(given) = passphrase::given(context)? {
+        return Ok(Some(given));
+    }
+    if !options.ask_passphrase {
+        return Ok(None);
+    }
+    let asked = passphrase::ask_new("the CA's keys", &context.environment)?;
+    passphrase::of_keys(&asked).map(Some)
+}
+
+/// How keys are protected.
+pub fn keys(passphrase: Option<Passphrase>, context: &Context) -> Keys {
+    Keys { passphrase, cost: context.environment.scrypt }
+}
+
+/// Makes a PKI.
+pub fn create(directory: &Path, options: &Options, context: &Context) -> Result<Pki, CommandError> {
+    let name = match &options.name {
+        Some(name) => name.clone(),
+        None => default_name(),
+    };
+    let organization: CommonName = name.parse().map_err(|error| {
+        CommandError::usage(format!("{name:?} cannot name an authority")).because(&error).hint("choose another --name")
+    })?;
+    let constraints =
+        NameConstraints::parse(options.name_constraint.iter().map(String::as_str)).map_err(|error| {
+            CommandError::usage("the name constraint cannot be used")
+                .because(&error)
+                .hint("a domain like example.org or a range like 10.0.0.0/8")
+        })?;
+    let root_key = match &options.root_key_out {
+        Some(path) => RootKeyPlace::File(context.resolve(path)),
+        None => RootKeyPlace::Beside,
+    };
+    let init = Init { organization, key_type: options.key_type, constraints, root_key };
+    let keys = keys(new_passphrase(options, context)?, context);
+    Pki::init(directory, keys, &init, &server::peer::own(), context.whole_second())
+        .map_err(|error| problem(&error).into())
+}
+
+/// The organization's name when nobody gave one: the machine's.
+fn default_name() -> String {
+    let host = host_name();
+    if host.is_empty() || host == "localhost" { "Private".to_string() } else { host }
+}
+
+/// The machine's name, without its domain.
+pub fn host_name() -> String {
+    let names = rustix::system::uname();
+    let name = names.nodename().to_string_lossy();
+    name.split('.').next().unwrap_or_default().to_string()
+}
+
+/// What a PKI says of itself.
+pub fn info(pki: &Pki, context: &Context) -> Result<InfoReply, CommandError> {
+    pki.run(Info {}, &server::peer::own(), context.whole_second()).map_err(|error| problem(&error).into())
+}
+
+/// Shows a PKI that was made: authorities, fingerprints, where things lie.
+pub fn show(info: &InfoReply, context: &mut Context) -> Result<(), CommandError> {
+    let now = context.now();
+    let directory = &info.directory;
+    let output = &mut context.output;
+    output.table(&view::authorities(&info.authorities, now))?;
+    output.line("")?;
+    let mut fields: Vec<(&str, String)> = info
+        .authorities
+        .iter()
+        .map(|authority| {
+            let name = if authority.role == "issuing" { "issuing CA sha256" } else { "root sha256" };
+            (name, authority.fingerprint.clone())
+        })
+        .collect();
+    fields.extend([
+        ("directory", directory.clone()),
+        ("trust this", format!("{directory}/root.crt")),
+        ("whole chain", format!("{directory}/chain.crt")),
+        ("revocations", format!("{directory}/ca.crl")),
+        ("keys", format!("{directory}/keys")),
+    ]);
+    output.fields(fields)
+}
+
+/// Says what the user should know about a new PKI.
+pub fn caution(info: &InfoReply, context: &mut Context) {
+    let root_here = info.authorities.iter().any(|one| one.role == "root" && one.key.starts_with("here"));
+    if root_here {
+        context.output.warn(
+            "the root's key lies beside the issuing key: two tiers protect little as long as it does",
+        );
+        context.output.hint("`pki ca root-offline --out FILE` takes it to another medium");
+    }
+    if info.authorities.iter().any(|one| one.key == "here") {
+        context.output.say("the keys are not encrypted: `pki passwd` gives them a passphrase");
+    }
+    if info.public_url.is_none() {
+        context.output.say(
+            "certificates will not say where the revocation list is: `pki config set core.public_url http://…` changes that",
+        );
+    }
+}
