@@ -78,14 +78,16 @@ pub fn distance(at: OffsetDateTime, now: OffsetDateTime) -> String {
     if seconds >= 0 { format!("in {span}") } else { format!("{span} ago") }
 }
 
-/// A span of time in its largest sensible unit, rounded down.
+/// A span of time in its largest sensible unit, rounded to the nearest: a certificate for 365 days
+/// that was made a second ago ends in 365 days.
 pub fn span(span: Duration) -> String {
     let seconds = span.as_secs();
+    let rounded = |unit: u64| (seconds + unit / 2) / unit;
     let (number, unit) = match seconds {
         0..120 => (seconds, "second"),
-        120..7_200 => (seconds / 60, "minute"),
-        7_200..172_800 => (seconds / 3_600, "hour"),
-        _ => (seconds / 86_400, "day"),
+        120..7_200 => (rounded(60), "minute"),
+        7_200..172_800 => (rounded(3_600), "hour"),
+        _ => (rounded(86_400), "day"),
     };
     if number == 1 { format!("1 {unit}") } else { format!("{number} {unit}s") }
 }
@@ -105,7 +107,7 @@ mod tests {
             (-90, "90 seconds ago"),
             (3600, "in 60 minutes"),
             (-86_400, "24 hours ago"),
-            (86_400 * 365, "in 365 days"),
+            (86_400 * 365 - 1, "in 365 days"),
         ] {
             assert_eq!(distance(now + time::Duration::seconds(seconds), now), text);
         }

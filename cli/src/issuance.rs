@@ -20,6 +20,7 @@ use crate::{
 
 /// The options that both issuing commands have.
 #[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
 pub struct Options {
     /// Lifetime in days; without it the profile's own (see `pki config list`)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]

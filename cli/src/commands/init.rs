@@ -44,6 +44,7 @@ pub struct Args {
 
 /// What a new PKI is to be: the options of `init` and `up`.
 #[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
 pub struct Options {
     /// The organization's name, which every authority's name begins with
     #[arg(long, value_name = "ORG")]
@@ -68,12 +69,7 @@ pub struct Options {
 
 pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> {
     let directory = context.new_directory()?;
-    let pki = match (&args.ca_cert, &args.ca_key) {
-        (Some(certificate), Some(key)) => {
-            provision::adopt(&directory, &args.options, certificate, key, args.index.as_deref(), context)?
-        }
-        _ => provision::create(&directory, &args.options, context)?,
-    };
+    let pki = provision::create(&directory, &args.options, context)?;
     let info = provision::info(&pki, context)?;
     drop(pki);
     match context.output.is_human() {

@@ -68,7 +68,7 @@ pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> 
     let connection = context.connect()?;
     let shown = connection.call(Show { selector })?;
     let candidates: Vec<CertificateView> = shown.into_iter().map(|one| one.certificate).collect();
-    let old = choose(&args.which, candidates)?;
+    let old = choose(&args.which, candidates, &folder)?;
     let place = Place { folder, slug: Slug::of(&old.name) };
     let renewal = if args.rekey {
         rekey(args, &old, &place, &connection)?
@@ -95,9 +95,9 @@ pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> 
     Ok(Outcome::Done)
 }
 
-/// Which certificate a renewal continues: the live one, and of several of a name the newest, as long
-/// as they are for the same thing.
-fn choose(word: &str, candidates: Vec<CertificateView>) -> Result<CertificateView, CommandError> {
+/// Which certificate a renewal continues: the live one; of several of a name the one whose file is
+/// here, else the newest, as long as they are for the same thing.
+fn choose(word: &str, candidates: Vec<CertificateView>, folder: &Path) -> Result<CertificateView, CommandError> {
     if let [only] = candidates.as_slice() {
         return Ok(only.clone());
     }
@@ -115,9 +115,20 @@ fn choose(word: &str, candidates: Vec<CertificateView>) -> Result<CertificateVie
             .collect();
         return Err(error);
     }
+    if let Some(here) = pool.iter().find(|one| is_here(one, folder)) {
+        return Ok((*here).clone());
+    }
     pool.into_iter().max_by_key(|one| (one.issued_at, one.not_after)).cloned().ok_or_else(|| {
         CommandError::not_found(format!("no certificate of {word}")).hint("`pki list` shows what there is")
     })
+}
+
+/// Whether `NAME.crt` in the folder is this certificate.
+fn is_here(one: &CertificateView, folder: &Path) -> bool {
+    let name = FileNames::of(&Slug::of(&one.name)).certificate;
+    let read = Folder::open(folder).and_then(|folder| folder.read(&name));
+    let certificate = read.ok().flatten().and_then(|pem| ca::cert::Certificate::from_pem(&pem).ok());
+    certificate.is_some_and(|found| found.fingerprint().to_string() == one.fingerprint)
 }
 
 /// The successor for the same key; `None` if it is not due.
@@ -267,6 +278,10 @@ mod tests {
         }
     }
 
+    fn nowhere() -> &'static Path {
+        Path::new("/nonexistent")
+    }
+
     #[test]
     fn the_newest_live_certificate_is_continued() {
         let chosen = choose(
@@ -276,19 +291,20 @@ mod tests {
                 view("2", "client", Status::Valid, 5),
                 view("3", "client", Status::Revoked, 1),
             ],
+            nowhere(),
         );
         assert_eq!(chosen.map(|one| one.serial), Ok("2".to_string()));
         // One that has ended may still have a successor.
-        let chosen = choose("alice", vec![view("1", "client", Status::Expired, 900)]);
+        let chosen = choose("alice", vec![view("1", "client", Status::Expired, 900)], nowhere());
         assert_eq!(chosen.map(|one| one.serial), Ok("1".to_string()));
     }
 
     #[test]
     fn certificates_for_different_things_are_not_guessed_between() {
         let both = vec![view("1", "client", Status::Valid, 9), view("2", "server", Status::Valid, 5)];
-        let error = choose("alice", both).unwrap_err();
+        let error = choose("alice", both, nowhere()).unwrap_err();
         assert_eq!(error.causes.len(), 2, "{error:?}");
-        assert!(choose("alice", Vec::new()).is_err());
+        assert!(choose("alice", Vec::new(), nowhere()).is_err());
     }
 
     #[test]

@@ -31,6 +31,7 @@ pub struct Args {
 
 /// The options of `serve` and `up`.
 #[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
 pub struct Options {
     /// Listen on this socket as well (repeatable)
     #[arg(long, value_name = "PATH")]

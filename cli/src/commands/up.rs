@@ -1,7 +1,5 @@
 //! `pki up`.
 
-use server::Pki;
-
 use super::{init, serve};
 use crate::{
     connect,
@@ -58,15 +56,20 @@ enum Made {
     Now,
 }
 
+/// What to try next, in words that find this PKI again.
 fn next(made: Made, context: &mut Context) {
+    let program = match &context.global.dir {
+        Some(dir) => format!("pki --dir {}", dir.display()),
+        None => "pki".to_string(),
+    };
     match made {
         Made::Before => {}
         Made::Now => {
             context.output.say("try, in another terminal:");
-            for command in
-                ["pki issue-client alice", "pki issue-server www.example.org", "pki list", "pki revoke alice", "pki doctor"]
+            for words in
+                ["issue-client alice", "issue-server www.example.org", "list", "revoke alice", "doctor"]
             {
-                context.output.say(&format!("  {command}"));
+                context.output.say(&format!("  {program} {words}"));
             }
         }
     }

@@ -59,7 +59,6 @@ pub fn certificate_fields(certificate: &CertificateView, now: OffsetDateTime) ->
     fields.extend(certificate.names.iter().map(|name| ("names", name.clone())));
     fields.extend([
         ("key type", certificate.key_type.clone()),
-        ("issuer", certificate.issuer.clone()),
         ("valid from", moment(certificate.not_before)),
         (
             "valid until",
@@ -127,10 +126,8 @@ pub fn publication(publication: &Publication, output: &mut Output) -> Outcome {
     match publication {
         Publication::Published { lists } => {
             for list in lists {
-                output.say(&format!(
-                    "published {} (number {}, {} entries)",
-                    list.path, list.number, list.entries
-                ));
+                let entries = count(list.entries, "entry", "entries");
+                output.say(&format!("published {} (number {}, {entries})", list.path, list.number));
             }
             Outcome::Done
         }
@@ -150,4 +147,9 @@ pub fn publication(publication: &Publication, output: &mut Output) -> Outcome {
 /// When and by whom a certificate was issued.
 pub fn issue_note(certificate: &CertificateView) -> String {
     format!("{} by {}", moment(certificate.issued_at), certificate.issued_by)
+}
+
+/// So many of a thing.
+pub fn count(number: u64, one: &str, many: &str) -> String {
+    if number == 1 { format!("1 {one}") } else { format!("{number} {many}") }
 }
