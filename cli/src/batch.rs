@@ -258,7 +258,7 @@ fn report(summary: &Summary, context: &mut Context) -> Result<Outcome, CommandEr
         if summary.failed.is_empty() {
             return Ok(());
         }
-        let mut table = Table::new([Column::whole("LINE"), Column::text("NAME"), Column::text("WHY")]);
+        let mut table = Table::new([Column::whole("LINE"), Column::text("NAME"), Column::whole("WHY")]);
         for failure in summary.failed.iter().take(SHOWN) {
             let why = std::iter::once(&failure.error.message).chain(&failure.error.causes);
             let why = why.map(String::as_str).collect::<Vec<_>>().join(": ");

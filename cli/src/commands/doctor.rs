@@ -29,7 +29,7 @@ pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> 
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     let worst = findings.iter().map(|finding| finding.severity).max().unwrap_or(Severity::Ok);
     context.output.reply(&findings, |output| {
-        let mut table = Table::new([Column::whole("STATE"), Column::whole("CHECK"), Column::text("FOUND")]);
+        let mut table = Table::new([Column::whole("STATE"), Column::whole("CHECK"), Column::whole("FOUND")]);
         for finding in &findings {
             let (word, style) = match finding.severity {
                 Severity::Ok => ("ok", Style::Good),

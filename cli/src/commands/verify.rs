@@ -55,7 +55,7 @@ pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> 
         }
     };
     context.output.reply(&verdict, |output| {
-        let mut table = Table::new([Column::whole("CHECK"), Column::whole("RESULT"), Column::text("FOUND")]);
+        let mut table = Table::new([Column::whole("CHECK"), Column::whole("RESULT"), Column::whole("FOUND")]);
         for check in &verdict.checks {
             let result = if check.passed {
                 Cell::styled("passed", Style::Good)
@@ -108,7 +108,7 @@ fn alone(
     for (purpose, word) in purposes {
         match verify_path(leaf, intermediates, anchors, *purpose, now) {
             Ok(path) => {
-                let detail = path.iter().map(Certificate::subject_display).collect::<Vec<_>>().join(" ← ");
+                let detail = path.iter().map(Certificate::subject_display).collect::<Vec<_>>().join(" < ");
                 checks.push(Check { name: "chain".to_string(), passed: true, detail });
                 let detail = format!("good for a {word}");
                 checks.push(Check { name: "purpose".to_string(), passed: true, detail });

@@ -53,9 +53,10 @@ pub fn report(
             files::write(&path, csr.as_bytes(), Visibility::Public, OnExisting::Replace)?;
             context.output.reply(rotated, |_| Ok(()))?;
             context.output.say(&format!("wrote {}", path.display()));
-            context.output.hint(
-                "where the root's key is: `pki ca sign-issuing CSR --root-cert root.crt --root-key root.key --out next.crt`",
-            );
+            context.output.hint(&format!(
+                "where the root's key is: `pki ca sign-issuing {} --root-cert root.crt --root-key root.key --out next.crt`",
+                path.file_name().unwrap_or_default().display()
+            ));
             context.output.hint("then here: `pki ca install next.crt`");
         }
         (Rotated::Csr(csr), None) => context.output.reply(rotated, |output| output.raw(csr.as_bytes()))?,

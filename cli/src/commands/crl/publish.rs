@@ -66,9 +66,9 @@ fn sign(draft: &RootCrlDrafted, root_key: &Path, context: &mut Context) -> Resul
     let signed = ParsedList::read(&der).map_err(|error| failed(&error))?;
     let until = signed.next_update().unwrap_or(signed.this_update());
     context.output.say(&format!(
-        "signed the list of {}: {} entries, in force until {} ({})",
+        "signed the list of {}: {}, in force until {} ({})",
         root.subject_display(),
-        signed.serials().len(),
+        view::count(signed.serials().len() as u64, "entry", "entries"),
         moment(until),
         distance(until, context.now())
     ));
