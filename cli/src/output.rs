@@ -236,13 +236,6 @@ impl Output {
         Ok(())
     }
 
-    /// Prints a heading over what follows.
-    pub fn heading(&mut self, text: &str) -> Result<(), CommandError> {
-        let text = self.data_paint.apply(Style::Heading, &escape(text));
-        writeln!(self.data, "{text}")?;
-        Ok(())
-    }
-
     /// Says what was done or is going on.
     pub fn say(&mut self, text: &str) {
         if self.talk == Talk::Usual {

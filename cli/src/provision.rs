@@ -46,7 +46,9 @@ pub fn create(directory: &Path, options: &Options, context: &Context) -> Result<
         None => default_name(),
     };
     let organization: CommonName = name.parse().map_err(|error| {
-        CommandError::usage(format!("{name:?} cannot name an authority")).because(&error).hint("choose another --name")
+        CommandError::usage(format!("{name:?} cannot name an authority"))
+            .because(&error)
+            .hint("choose another --name")
     })?;
     let constraints =
         NameConstraints::parse(options.name_constraint.iter().map(String::as_str)).map_err(|error| {
@@ -111,9 +113,9 @@ pub fn show(info: &InfoReply, context: &mut Context) -> Result<(), CommandError>
 pub fn caution(info: &InfoReply, context: &mut Context) {
     let root_here = info.authorities.iter().any(|one| one.role == "root" && one.key.starts_with("here"));
     if root_here {
-        context.output.warn(
-            "the root's key lies beside the issuing key: two tiers protect little as long as it does",
-        );
+        context
+            .output
+            .warn("the root's key lies beside the issuing key: two tiers protect little as long as it does");
         context.output.hint("`pki ca root-offline --out FILE` takes it to another medium");
     }
     if info.authorities.iter().any(|one| one.key == "here") {

@@ -39,7 +39,9 @@ pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> 
         let path = directory.join(format!("{name}.1"));
         files::write(&path, &page(&command)?, Visibility::Public, OnExisting::Replace)?;
         written += 1;
-        for child in command.get_subcommands().filter(|child| !child.is_hide_set() && child.get_name() != "help") {
+        for child in
+            command.get_subcommands().filter(|child| !child.is_hide_set() && child.get_name() != "help")
+        {
             waiting.push((child.clone(), format!("{name}-{}", child.get_name())));
         }
     }

@@ -97,7 +97,11 @@ pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> 
 
 /// Which certificate a renewal continues: the live one; of several of a name the one whose file is
 /// here, else the newest, as long as they are for the same thing.
-fn choose(word: &str, candidates: Vec<CertificateView>, folder: &Path) -> Result<CertificateView, CommandError> {
+fn choose(
+    word: &str,
+    candidates: Vec<CertificateView>,
+    folder: &Path,
+) -> Result<CertificateView, CommandError> {
     if let [only] = candidates.as_slice() {
         return Ok(only.clone());
     }

@@ -57,7 +57,9 @@ pub fn serve(
     let notify = context.environment.variable("NOTIFY_SOCKET").map(ToOwned::to_owned);
     let options = ServeOptions { sockets, notify, ..ServeOptions::default() };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
-        CommandError::internal("cannot start the service").because(&error).hint("check the limits of this user: `ulimit -a`")
+        CommandError::internal("cannot start the service")
+            .because(&error)
+            .hint("check the limits of this user: `ulimit -a`")
     })?;
     let served = runtime.block_on(async {
         let signals = Signals::listen()?;
@@ -88,7 +90,8 @@ struct Signals {
 impl Signals {
     fn listen() -> Result<Signals, CommandError> {
         use tokio::signal::unix::{SignalKind, signal};
-        let failed = |error: std::io::Error| CommandError::internal("cannot listen for signals").because(&error);
+        let failed =
+            |error: std::io::Error| CommandError::internal("cannot listen for signals").because(&error);
         Ok(Signals {
             interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
             terminate: signal(SignalKind::terminate()).map_err(failed)?,
@@ -119,7 +122,8 @@ fn tell(serving: &Serving, context: &mut Context) {
 
 fn refused(error: &server::serve::Error) -> CommandError {
     use server::listen;
-    let problem = |kind, hint: &str| CommandError::new(kind, error.to_string()).because_source(error).hint(hint);
+    let problem =
+        |kind, hint: &str| CommandError::new(kind, error.to_string()).because_source(error).hint(hint);
     match error {
         server::serve::Error::Listen(listen::Error::Busy { .. }) => problem(
             Kind::Unavailable,
@@ -128,7 +132,9 @@ fn refused(error: &server::serve::Error) -> CommandError {
         server::serve::Error::Listen(listen::Error::SocketBusy { .. }) => {
             problem(Kind::Conflict, "another service runs already: `pki info` says which")
         }
-        server::serve::Error::Listen(_) => problem(Kind::Internal, "check the address, the path and their permissions"),
+        server::serve::Error::Listen(_) => {
+            problem(Kind::Internal, "check the address, the path and their permissions")
+        }
         server::serve::Error::Notify { .. } => problem(Kind::Internal, "check NOTIFY_SOCKET"),
         server::serve::Error::Operation(error) => server::http::problem::problem(error).into(),
     }
