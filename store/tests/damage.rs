@@ -129,6 +129,8 @@ fn an_interrupted_write_is_dropped_and_reported() {
             report.dropped.is_none_or(|tail| tail.offset == start as u64 && tail.file == segment(&left, 1))
         );
         assert_eq!(content(&store), expected(head), "{length}");
+        let left_over = fs::metadata(segment(&left, 1)).unwrap().len();
+        assert_eq!(left_over, store.verify().unwrap().segments[0].bytes, "{length}");
         commit(&store, head + 1..=head + 2);
         drop(store);
         let (store, report) = Store::open(&left, options()).unwrap();
@@ -298,4 +300,48 @@ fn a_value_damaged_in_the_journal_is_not_handed_out() {
     fs::write(segment(&path, 1), bytes).unwrap();
     let error = store.get(&Key::new("large")).unwrap_err();
     assert!(matches!(error, Error::Damaged { .. }), "{error:?}");
+}
+
+#[test]
+fn entries_of_another_history_are_not_taken_for_ours() {
+    let dir = tempfile::tempdir().unwrap();
+    let made = |name: &str| {
+        let path = dir.path().join(name);
+        let store = open(&path);
+        store.commit(Batch::new(Class::Ledger, 0, "tester", name)).unwrap();
+        store.commit(Batch::new(Class::Ledger, 0, "tester", "same")).unwrap();
+        store.close();
+        path
+    };
+    let (one, two) = (made("one"), made("two"));
+    let mut ours = fs::read(segment(&one, 1)).unwrap();
+    let theirs = fs::read(segment(&two, 1)).unwrap();
+    let second = ours.windows(4).rposition(|w| w == b"PKIF").unwrap();
+    ours.truncate(second);
+    ours.extend_from_slice(&theirs[second..]);
+    fs::write(segment(&one, 1), ours).unwrap();
+    fs::remove_file(one.join("head")).unwrap();
+    fs::remove_dir_all(one.join("index")).unwrap();
+    let error = Store::open(&one, options()).map(|(_, report)| report).unwrap_err();
+    let Error::Damaged { reason, offset, .. } = &error else { panic!("{error:?}") };
+    assert!(reason.contains("does not continue") && *offset == second as u64, "{error}");
+}
+
+#[test]
+fn a_sealed_segment_is_held_against_the_digest_in_its_successor() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store");
+    let mut options = options();
+    options.limits.segment = 1500;
+    let (store, _) = Store::open(&path, options).unwrap();
+    commit(&store, 1..=4);
+    store.verify_segment(1).unwrap();
+    let mut successor = fs::read(segment(&path, 2)).unwrap();
+    successor[80] ^= 1;
+    let crc = crc32c::crc32c(&successor[8..128]);
+    successor[4..8].copy_from_slice(&crc.to_le_bytes());
+    fs::write(segment(&path, 2), successor).unwrap();
+    let error = store.verify_segment(1).unwrap_err();
+    let Error::Damaged { file, reason, .. } = &error else { panic!("{error:?}") };
+    assert!(*file == segment(&path, 1) && reason.contains("digest"), "{error}");
 }

@@ -145,6 +145,8 @@ fn journal_fills() {
     store.commit(change(last, 100)).unwrap();
     assert!(matches!(store.commit(change(99, 100_000)), Err(Error::Full { .. })));
     whole(&store, last);
+    let length = std::fs::metadata(path.join("journal/00000001.seg")).unwrap().len();
+    assert_eq!(length, store.verify().unwrap().segments[0].bytes, "a part of the refused batch is left");
     let copy = dir.path().join("copy");
     limit(None);
     store.snapshot().unwrap().copy_to(&copy).unwrap();

@@ -223,6 +223,9 @@ pub(crate) fn entries<'b>(prefix: &Prefix, payload: &'b [u8]) -> Result<Vec<RawE
         };
         entries.push(RawEntry { header_bytes, header: Header::decode(header_bytes)?, body });
     }
+    if entries.first().is_none_or(|entry| entry.header.sequence != prefix.first) {
+        return Err("a frame that names another first entry than it holds".to_owned());
+    }
     match at == payload.len() {
         true => Ok(entries),
         false => Err("a frame that is too long for its entries".to_owned()),

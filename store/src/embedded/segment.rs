@@ -86,7 +86,12 @@ impl SegmentHeader {
         let before = Tip { sequence, epoch, hash: reader.take() };
         let previous = SealedAs { length: u64::from_le_bytes(reader.take()), digest: reader.take() };
         let previous = (number > 1).then_some(previous);
-        Ok(SegmentHeader { number, before, previous })
+        let header = SegmentHeader { number, before, previous };
+        // Nothing may hide in what is reserved.
+        match header.to_bytes() == bytes {
+            true => Ok(header),
+            false => Err(refuse(0, "the segment's header is not in its one form")),
+        }
     }
 
     /// Reads the header of the segment `number`.
