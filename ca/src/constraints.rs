@@ -140,6 +140,23 @@ impl NameConstraints {
         Ok(NameConstraints { permitted, excluded: Vec::new() })
     }
 
+    /// Reads what [`NameConstraints::texts`] wrote.
+    pub(crate) fn recorded(
+        permitted: &[String],
+        excluded: &[String],
+    ) -> Result<NameConstraints, ConstraintError> {
+        let read = |texts: &[String]| texts.iter().map(|text| text.parse()).collect::<Result<Vec<_>, _>>();
+        let mut constraints = Self::permitting(read(permitted)?)?;
+        constraints.excluded = read(excluded)?;
+        Ok(constraints)
+    }
+
+    /// The permitted and the excluded subtrees as text.
+    pub(crate) fn texts(&self) -> (Vec<String>, Vec<String>) {
+        let texts = |each: &[NameConstraint]| each.iter().map(ToString::to_string).collect();
+        (texts(&self.permitted), texts(&self.excluded))
+    }
+
     /// Parses what a user gave, e.g. `example.com` and `10.0.0.0/8`.
     pub fn parse<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<NameConstraints, ConstraintError> {
         Self::permitting(texts.into_iter().map(str::parse).collect::<Result<_, _>>()?)
@@ -165,6 +182,11 @@ impl NameConstraints {
     /// The permitted subtrees.
     pub fn permitted(&self) -> &[NameConstraint] {
         &self.permitted
+    }
+
+    /// The excluded subtrees.
+    pub fn excluded(&self) -> &[NameConstraint] {
+        &self.excluded
     }
 
     /// Whether nothing is constrained.

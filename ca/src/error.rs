@@ -18,6 +18,9 @@ use crate::template::TemplateError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// An existing CA can't be adopted.
+    #[error("the CA can't be adopted")]
+    Adopt(#[from] crate::adopt::AdoptError),
     /// There is a PKI already.
     #[error("there is a PKI already: its root is {root}")]
     AlreadyInitialised {

@@ -3,10 +3,12 @@
 //! [`cert`] and [`key`] are values: certificates, requests, names, keys. The rest is an authority:
 //! [`profile`] says what a kind of certificate may be, [`template`] writes the bytes, [`lint`] reads them
 //! again and refuses what breaks a rule, [`signer`] signs what was linted and nothing else, [`plan`]
-//! decides, [`issue`] commits, [`inventory`] finds again. [`hierarchy`] makes and rotates the authorities.
+//! decides, [`issue`] commits, [`inventory`] finds again. [`hierarchy`] makes and rotates the authorities,
+//! [`adopt`] takes over one that others made.
 //!
 //! It knows no HTTP, no terminal and no clock, and never asks who is asking: whoever calls was permitted.
 
+pub mod adopt;
 pub mod authority;
 pub mod blocked;
 pub mod cert;
@@ -14,6 +16,7 @@ pub mod constraints;
 pub mod distribution;
 mod error;
 pub mod hierarchy;
+pub mod index_txt;
 pub mod inventory;
 pub mod issue;
 pub mod issuer;

@@ -8,6 +8,7 @@ use store::{Batch, Format, Key, Record, Store, Table, Version};
 use time::OffsetDateTime;
 
 use crate::cert::{Fingerprint, KeyId, Serial};
+use crate::constraints::{ConstraintError, NameConstraints};
 
 /// Which part an authority plays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
@@ -132,6 +133,16 @@ pub struct AuthorityRecord {
     /// The authority that signs its certificate; its own for a root.
     #[n(8)]
     pub parent: KeyId,
+    /// The names it may not sign; an adopted CA may be held so.
+    #[n(9)]
+    pub excluded: Vec<String>,
+}
+
+impl AuthorityRecord {
+    /// The names it is held to.
+    pub fn name_constraints(&self) -> Result<NameConstraints, ConstraintError> {
+        NameConstraints::recorded(&self.constraints, &self.excluded)
+    }
 }
 
 impl Record for AuthorityRecord {

@@ -147,7 +147,7 @@ pub(crate) fn params(template: &Template<'_>) -> Result<CertificateParams, Templ
     if !template.constraints.is_empty() {
         params.name_constraints = Some(rcgen::NameConstraints {
             permitted_subtrees: template.constraints.permitted().iter().map(subtree).collect(),
-            excluded_subtrees: Vec::new(),
+            excluded_subtrees: template.constraints.excluded().iter().map(subtree).collect(),
         });
     }
     Ok(params)

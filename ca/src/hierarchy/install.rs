@@ -43,8 +43,7 @@ pub fn install(
     }
     let root = IssuerCertificate::new(certificate_of(&current.root.record)?)?;
     certificate.verify_signed_by(root.certificate())?;
-    let texts = awaiting.record.constraints.iter().map(String::as_str);
-    let constraints = NameConstraints::parse(texts)?;
+    let constraints = awaiting.record.name_constraints()?;
     check(&certificate, &root, &constraints, policy, now)?;
     let key = keyring.key(&awaiting.record)?;
     let issuer = Issuer::new(IssuerCertificate::new(certificate.clone())?, key)?;

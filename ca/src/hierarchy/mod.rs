@@ -5,7 +5,7 @@
 //! then all records in one commit, then files that are derived from records; whatever is interrupted
 //! is finished by doing it again. An existing PKI is never touched by `init`.
 
-mod create;
+pub(crate) mod create;
 mod files;
 mod install;
 mod keys;
@@ -100,7 +100,7 @@ fn certify(
 }
 
 /// The record of an authority whose certificate is there.
-fn record(
+pub(crate) fn record(
     certificate: &Certificate,
     role: Role,
     key: KeyPlace,
@@ -108,6 +108,7 @@ fn record(
     parent: crate::cert::KeyId,
     now: OffsetDateTime,
 ) -> AuthorityRecord {
+    let (permitted, excluded) = constraints.texts();
     AuthorityRecord {
         key_id: certificate.key_id(),
         role,
@@ -115,8 +116,9 @@ fn record(
         key,
         certificate: Some(certificate.der().to_vec()),
         csr: None,
-        constraints: constraints.permitted().iter().map(ToString::to_string).collect(),
+        constraints: permitted,
         created_at: now.unix_timestamp(),
         parent,
+        excluded,
     }
 }

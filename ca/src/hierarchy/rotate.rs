@@ -84,6 +84,7 @@ pub fn request(
     let names = subject(&organization(root.certificate())?, ProfileKind::Issuing, key.public_key())?;
     let common_name =
         names.common_name().ok_or(Error::NotFound { word: "the name of the new authority".to_owned() })?;
+    let (permitted, excluded) = constraints.texts();
     let record = AuthorityRecord {
         key_id: key.public_key().key_id(),
         role: Role::Issuing,
@@ -91,9 +92,10 @@ pub fn request(
         key: keyring.place_kind(),
         certificate: None,
         csr: Some(make_csr(&key, common_name, &[])?),
-        constraints: constraints.permitted().iter().map(ToString::to_string).collect(),
+        constraints: permitted,
         created_at: now.unix_timestamp(),
         parent: root.key_id(),
+        excluded,
     };
     let what = format!("ca rotate csr issuing={}", record.key_id);
     let mut batch = Batch::new(Class::Ledger, now.unix_timestamp(), who, what);
@@ -172,8 +174,7 @@ pub(super) fn put_in_force(
 
 /// The constraints of the issuing CA in force: its successor is held to the same names.
 fn carried(current: &Current) -> Result<NameConstraints, Error> {
-    let texts = current.issuing.record.constraints.iter().map(String::as_str);
-    Ok(NameConstraints::parse(texts)?)
+    Ok(current.issuing.record.name_constraints()?)
 }
 
 fn new_key(
