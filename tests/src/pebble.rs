@@ -105,12 +105,17 @@ impl Pebble {
     /// Makes `name` resolve to `address`.
     #[track_caller]
     pub fn resolve(&self, name: &str, address: &str) {
-        let body = format!(r#"{{"host":"{name}.","addresses":["{address}"]}}"#);
+        self.tell_resolver("/clear-a", &format!(r#"{{"host":"{name}."}}"#));
+        self.tell_resolver("/add-a", &format!(r#"{{"host":"{name}.","addresses":["{address}"]}}"#));
+    }
+
+    #[track_caller]
+    fn tell_resolver(&self, path: &str, body: &str) {
         let mut stream =
             TcpStream::connect(("127.0.0.1", self.ports.resolver)).expect("the resolver listens");
         write!(
             stream,
-            "POST /add-a HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         )
         .expect("the resolver reads");
