@@ -29,6 +29,7 @@ use crate::challenge::ChallengeBoard;
 use crate::http::public::Shelf;
 use crate::jobs::Failures;
 use crate::layout::Layout;
+use crate::listen::Stop;
 use crate::ops::{Error, Operation};
 use crate::serve::PublicState;
 use crate::settings::{Setting, Settings};
@@ -60,11 +61,12 @@ struct Shared {
     revoked: RevokedSet,
     publisher: Publisher,
     random: SystemRandom,
-    sealing: OnceLock<SealingKey>,
+    sealing: OnceLock<Arc<SealingKey>>,
     challenges: ChallengeBoard,
     failures: Failures,
     shelf: Shelf,
     public: ArcSwap<PublicState>,
+    stop: ArcSwap<Stop>,
 }
 
 impl Pki {
@@ -125,12 +127,12 @@ impl Pki {
     }
 
     /// The key that seals secrets in records; made when it is first needed.
-    pub fn sealing(&self) -> Result<&SealingKey, Error> {
+    pub fn sealing(&self) -> Result<&Arc<SealingKey>, Error> {
         if let Some(key) = self.shared.sealing.get() {
             return Ok(key);
         }
         let key = SealingKey::load_or_create(&self.shared.layout.store_key(), &self.shared.random)?;
-        Ok(self.shared.sealing.get_or_init(|| key))
+        Ok(self.shared.sealing.get_or_init(|| Arc::new(key)))
     }
 
     /// The key that signs checkpoints; made when it is first needed.
@@ -189,6 +191,15 @@ impl Pki {
         self.shared.public.store(Arc::new(state));
     }
 
+    /// Tells when the service ends; never, if none runs in this process. For what waits long.
+    pub(crate) fn stop(&self) -> Stop {
+        (**self.shared.stop.load()).clone()
+    }
+
+    pub(crate) fn set_stop(&self, stop: Stop) {
+        self.shared.stop.store(Arc::new(stop));
+    }
+
     /// Whether a service runs in this process, rather than one command.
     pub fn is_service(&self) -> bool {
         self.shared.shelf.is_open()
@@ -225,6 +236,7 @@ impl Pki {
                 failures: Failures::default(),
                 shelf: Shelf::default(),
                 public: ArcSwap::from_pointee(PublicState::Off),
+                stop: ArcSwap::from_pointee(Stop::new()),
             }),
         })
     }

@@ -95,6 +95,7 @@ pub async fn serve(
     };
     let limits = Arc::new(options.limits);
     let stop = Stop::new();
+    pki.set_stop(stop.clone());
     let sockets = paths.iter().map(|path| LocalSocket::bind(path)).collect::<Result<Vec<_>, _>>()?;
     let seen = pki.store().head();
     pki.shelf().open();

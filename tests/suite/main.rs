@@ -1,5 +1,6 @@
 //! The suite: one module per thing a user would say.
 
+mod acme;
 mod adopt;
 mod architecture;
 mod audit;

@@ -1,0 +1,250 @@
+//! "Get me a certificate from an ACME authority, and keep it fresh."
+//!
+//! The authority is Pebble, which no one here wrote.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use tests::{Output, Pebble, PebbleOptions, Sandbox, Service, openssl};
+
+/// `pki acme issue NAME…` at this authority, with a listener of its own for the challenge.
+fn words(pebble: &Pebble, names: &[&str], more: &[&str]) -> Vec<String> {
+    let mut words: Vec<String> = ["acme", "issue"].iter().map(|word| (*word).to_owned()).collect();
+    words.extend(names.iter().map(|name| (*name).to_owned()));
+    words.extend(at(pebble));
+    words.extend(["--http-address".to_owned(), pebble.http_address(), "--agree-tos".to_owned()]);
+    words.extend(more.iter().map(|word| (*word).to_owned()));
+    words
+}
+
+fn at(pebble: &Pebble) -> [String; 4] {
+    let root = pebble.root().display().to_string();
+    ["--ca-url".to_owned(), pebble.directory(), "--ca-root".to_owned(), root]
+}
+
+fn issue(sandbox: &Sandbox, pebble: &Pebble, names: &[&str]) -> Output {
+    sandbox.pki(words(pebble, names, &[]))
+}
+
+fn folder(sandbox: &Sandbox, name: &str) -> PathBuf {
+    sandbox.dir().join("acme").join(name)
+}
+
+/// OpenSSL finds one certificate, its chain and its key in the five files. Returns the serial number.
+#[track_caller]
+fn check(sandbox: &Sandbox, pebble: &Pebble, folder: &Path, names: &[&str]) -> String {
+    let file = |name: &str| folder.join(name).display().to_string();
+    let root = sandbox.write("pebble-root.pem", pebble.manage("/roots/0"));
+    let root = root.display().to_string();
+    let verify = ["verify", "-CAfile", &root, "-untrusted", &file("chain.pem"), &file("cert.pem")];
+    openssl(sandbox, verify).success();
+    let of_certificate =
+        openssl(sandbox, ["x509", "-in", &file("haproxy.pem"), "-noout", "-pubkey"]).success();
+    let of_key = openssl(sandbox, ["pkey", "-in", &file("key.pem"), "-pubout"]).success();
+    assert_eq!(of_certificate.stdout, of_key.stdout);
+    let bundled = openssl(sandbox, ["pkey", "-in", &file("haproxy.pem"), "-pubout"]).success();
+    assert_eq!(bundled.stdout, of_key.stdout);
+    let shown = openssl(
+        sandbox,
+        ["x509", "-in", &file("fullchain.pem"), "-noout", "-serial", "-ext", "subjectAltName"],
+    )
+    .success()
+    .stdout;
+    for name in names {
+        assert!(shown.contains(name), "{name}: {shown}");
+    }
+    for (name, expected) in [("key.pem", 0o600), ("haproxy.pem", 0o600), ("cert.pem", 0o644)] {
+        let mode = std::fs::metadata(folder.join(name)).expect("a file").permissions().mode() & 0o777;
+        assert_eq!(mode, expected, "{name}");
+    }
+    let left: Vec<_> =
+        std::fs::read_dir(folder).expect("a folder").flatten().map(|e| e.file_name()).collect();
+    assert_eq!(left.len(), 5, "{left:?}");
+    shown.lines().find_map(|line| line.strip_prefix("serial=")).expect("a serial number").to_lowercase()
+}
+
+#[test]
+fn a_certificate_is_obtained_renewed_listed_and_revoked() {
+    let (sandbox, pebble) = (Sandbox::with_pki(), Pebble::start());
+    let out = sandbox.file("www");
+    let more = ["--email", "admin@example.org", "--out", "www", "--json"];
+    let issued = sandbox.pki(words(&pebble, &["www.example", "127.0.0.1"], &more)).success().json();
+    let first = check(&sandbox, &pebble, &folder(&sandbox, "www.example"), &["www.example", "127.0.0.1"]);
+    assert_eq!(check(&sandbox, &pebble, &out, &["www.example"]), first);
+    assert_eq!(
+        issued["serial"].as_str().map(|serial| serial.trim_start_matches('0')),
+        Some(first.trim_start_matches('0'))
+    );
+    assert_eq!(issued["files"].as_array().map(Vec::len), Some(10));
+
+    assert!(sandbox.pki(["acme", "renew"]).success().says("nothing is due"));
+    sandbox.pki(["acme", "renew", "www.example"]).success();
+    let second = check(&sandbox, &pebble, &folder(&sandbox, "www.example"), &["www.example", "127.0.0.1"]);
+    assert_ne!(first, second);
+    assert_eq!(check(&sandbox, &pebble, &out, &["www.example"]), second);
+    assert_eq!(pebble.accounts(), 1, "the account is used again");
+
+    sandbox.pki(["acme", "revoke", "www.example", "--reason", "superseded"]).success();
+    let status = pebble.manage(&format!("/cert-status-by-serial/{second}"));
+    assert!(status.contains(r#""Revoked""#) && status.contains(r#""Reason": 4"#), "{status}");
+    let listed = sandbox.pki(["acme", "list"]).success();
+    assert!(listed.says("www.example") && listed.says("revoked"), "{listed}");
+}
+
+#[test]
+fn the_service_answers_the_challenge_and_several_names_share_an_account() {
+    let (sandbox, pebble) = (Sandbox::with_pki(), Pebble::start());
+    let address = pebble.http_address();
+    sandbox.pki(["config", "set", "core.public_address", &address]).success();
+    let service = Service::launch(&sandbox, address, &["serve"], &[]);
+    for name in ["a.example", "b.example"] {
+        let mut words =
+            vec!["acme".to_owned(), "issue".to_owned(), name.to_owned(), "--agree-tos".to_owned()];
+        words.extend(at(&pebble));
+        sandbox.pki(words).success();
+        check(&sandbox, &pebble, &folder(&sandbox, name), &[name]);
+    }
+    assert_eq!((pebble.accounts(), pebble.orders()), (1, 2));
+    service.stop();
+}
+
+#[test]
+fn a_name_that_fails_validation_is_named_with_the_reason() {
+    let (sandbox, pebble) = (Sandbox::with_pki(), Pebble::start());
+    pebble.resolve("lost.example", "127.0.0.77");
+    let failed = issue(&sandbox, &pebble, &["good.example", "lost.example"]);
+    assert_eq!(failed.code, 7, "{failed}");
+    assert!(failed.stderr.contains("lost.example: "), "{failed}");
+    assert!(failed.stderr.contains("connection refused") && failed.stderr.contains("hint:"), "{failed}");
+    assert!(!failed.stderr.contains("good.example: "), "{failed}");
+    assert!(!sandbox.dir().join("acme").exists());
+}
+
+#[test]
+fn refused_nonces_are_survived() {
+    for nonce_reject in [5, 60] {
+        let pebble = Pebble::start_with(PebbleOptions { nonce_reject, ..PebbleOptions::default() });
+        let sandbox = Sandbox::with_pki();
+        issue(&sandbox, &pebble, &["a.example", "b.example"]).success();
+        check(&sandbox, &pebble, &folder(&sandbox, "a.example"), &["a.example", "b.example"]);
+        assert_eq!((pebble.accounts(), pebble.orders()), (1, 1));
+    }
+}
+
+#[test]
+fn an_external_account_is_bound() {
+    let key = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W";
+    let external = vec![("kid-1".to_owned(), key.to_owned())];
+    let pebble = Pebble::start_with(PebbleOptions { external, ..PebbleOptions::default() });
+    let sandbox = Sandbox::with_pki();
+    let missing = issue(&sandbox, &pebble, &["a.example"]);
+    assert_eq!(missing.code, 2, "{missing}");
+    assert!(missing.stderr.contains("--eab-kid"), "{missing}");
+    let with = |key: &str| {
+        let file = sandbox.write("hmac", format!("{key}\n"));
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).expect("our own file");
+        sandbox.pki(words(&pebble, &["a.example"], &["--eab-kid", "kid-1", "--eab-hmac-file", "hmac"]))
+    };
+    let wrong = with("d3Jvbmc");
+    assert_eq!(wrong.code, 7, "{wrong}");
+    assert_eq!(pebble.accounts(), 0);
+    with(key).success();
+    // Everything a renewal needs is kept, sealed.
+    std::fs::remove_file(sandbox.file("hmac")).expect("our own file");
+    sandbox.pki(["acme", "renew", "a.example"]).success();
+    assert_eq!(pebble.accounts(), 1);
+}
+
+#[test]
+fn an_authority_that_forgot_the_account_gets_a_new_one() {
+    let (sandbox, mut pebble) = (Sandbox::with_pki(), Pebble::start());
+    issue(&sandbox, &pebble, &["a.example"]).success();
+    let before = std::fs::read(folder(&sandbox, "a.example").join("cert.pem")).expect("a file");
+    pebble.restart();
+    let renewed = sandbox.pki(["acme", "renew", "a.example"]).success();
+    assert!(renewed.says("no longer knew our account"), "{renewed}");
+    assert_ne!(std::fs::read(folder(&sandbox, "a.example").join("cert.pem")).expect("a file"), before);
+    check(&sandbox, &pebble, &folder(&sandbox, "a.example"), &["a.example"]);
+}
+
+#[test]
+fn an_authority_that_is_down_fails_the_renewal_and_not_the_certificate() {
+    let (sandbox, mut pebble) = (Sandbox::with_pki(), Pebble::start());
+    issue(&sandbox, &pebble, &["a.example"]).success();
+    let before = sandbox.contents();
+    pebble.stop();
+    let failed = sandbox.pki(["acme", "renew", "a.example"]);
+    assert_eq!(failed.code, 7, "{failed}");
+    let placed = |contents: &std::collections::BTreeMap<PathBuf, Vec<u8>>| -> Vec<_> {
+        let ours = contents.iter().filter(|(path, _)| path.starts_with(sandbox.dir().join("acme")));
+        ours.map(|(path, bytes)| (path.clone(), bytes.clone())).collect()
+    };
+    assert_eq!(placed(&sandbox.contents()), placed(&before));
+    let listed = sandbox.pki(["acme", "list"]).success();
+    assert!(listed.says("failing") && listed.says("can't reach"), "{listed}");
+}
+
+#[test]
+fn what_is_refused_places_no_order() {
+    let (sandbox, pebble) = (Sandbox::with_pki(), Pebble::start());
+    let mut words_without = words(&pebble, &["a.example"], &[]);
+    words_without.retain(|word| word != "--agree-tos");
+    let refused = sandbox.pki(words_without);
+    assert_eq!(refused.code, 2, "{refused}");
+    assert!(refused.stderr.contains("data:text/plain,Do%20what%20thou%20wilt"), "{refused}");
+    assert!(refused.stderr.contains("--agree-tos"), "{refused}");
+
+    let held = std::net::TcpListener::bind(pebble.http_address()).expect("a free port");
+    let refused = issue(&sandbox, &pebble, &["a.example"]);
+    assert_eq!(refused.code, 6, "{refused}");
+    assert!(refused.stderr.contains(&pebble.http_address()) && refused.stderr.contains("hint:"), "{refused}");
+    drop(held);
+
+    for name in ["*.example", "a b", "-a.example", ""] {
+        let refused = issue(&sandbox, &pebble, &[name]);
+        assert_eq!(refused.code, 2, "{refused}");
+    }
+    let mut untrusted = words(&pebble, &["a.example"], &[]);
+    let root = untrusted.iter().position(|word| word == "--ca-root").expect("a root is named");
+    untrusted.drain(root..root + 2);
+    let refused = sandbox.pki(untrusted);
+    assert_eq!(refused.code, 7, "{refused}");
+    assert!(refused.stderr.contains("--ca-root"), "{refused}");
+    assert_eq!((pebble.accounts(), pebble.orders()), (0, 0));
+    assert!(!sandbox.dir().join("acme").exists());
+}
+
+#[test]
+fn killed_anywhere_it_goes_on() {
+    // What the authority has just heard when we are killed, and the orders that may be needed then.
+    let moments = [
+        ("POST /sign-me-up", 1),
+        ("Added order ", 2),
+        ("POST /authZ/", 1),
+        ("POST /chalZ/", 2),
+        ("POST /finalize-order/", 1),
+        ("POST /certZ/", 1),
+    ];
+    for (moment, orders) in moments {
+        let (sandbox, pebble) = (Sandbox::with_pki(), Pebble::start());
+        let mut child = sandbox
+            .command(words(&pebble, &["a.example", "b.example"], &[]))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program starts");
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !pebble.log().contains(moment) {
+            assert!(Instant::now() < deadline, "{moment}: {}", pebble.log());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        child.kill().expect("our own child");
+        child.wait().expect("our own child");
+        issue(&sandbox, &pebble, &["a.example", "b.example"]).success();
+        check(&sandbox, &pebble, &folder(&sandbox, "a.example"), &["a.example", "b.example"]);
+        assert_eq!(pebble.accounts(), 1, "{moment}: an orphan account\n{}", pebble.log());
+        assert!(pebble.orders() <= orders, "{moment}: {}", pebble.log());
+    }
+}
