@@ -11,6 +11,7 @@
 mod account;
 mod authority;
 mod authorize;
+mod certificates;
 pub mod check;
 pub mod http;
 mod limits;
@@ -34,6 +35,7 @@ use store::seal::SealingKey;
 use time::OffsetDateTime;
 
 pub use authority::{Authority, DirectoryUrl, ExternalAccount};
+pub use certificates::{certificate, certificates};
 pub use http::Roots;
 pub use limits::Limits;
 pub use names::Names;

@@ -1,4 +1,4 @@
-//! The orders under way, as they are stored: put, taken, forgotten, settled.
+//! The orders under way, as they are stored: put, taken, forgotten.
 
 use ca::key::PrivateKey;
 use store::{Batch, Class, Table, Versioned};
@@ -6,25 +6,12 @@ use zeroize::Zeroizing;
 
 use super::account::{aad, account_name, hex_digest};
 use super::check::check;
-use super::model::{CertificateRecord, OrderRecord, Stage};
+use super::model::{OrderRecord, Stage};
 use super::obtain::Obtained;
 use super::{Application, Client, Names};
 use crate::Error;
 
 impl Client {
-    /// Records that what was obtained lies in its place: the order is done, the certificate is known.
-    pub fn settle(&self, obtained: &Obtained, record: &CertificateRecord) -> Result<(), Error> {
-        let names = record.names.join(", ");
-        let first = record.names.first().cloned().unwrap_or_default();
-        let what = format!("obtain certificate for {names} serial={}", record.serial);
-        let mut batch = Batch::new(Class::Ledger, (self.clock)().unix_timestamp(), &*self.who, what);
-        let order = Table::<OrderRecord>::key(&obtained.order);
-        batch.expect_unchanged(order.clone(), obtained.version);
-        batch.delete(order);
-        Table::put(&mut batch, &first, record);
-        self.commit(batch, &names)
-    }
-
     pub(super) fn put_order(
         &self,
         id: &str,
