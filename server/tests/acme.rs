@@ -28,7 +28,7 @@ impl Site {
         let root = tempfile::tempdir().unwrap();
         let keys = root.path().join("keys");
         store::file::make_dir(&keys, store::file::Visibility::Secret).unwrap();
-        let pki = Pki::in_memory(root.path(), 0);
+        let pki = Pki::in_memory(root.path(), 0).unwrap();
         Site { root, pki }
     }
 

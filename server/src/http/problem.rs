@@ -1,5 +1,6 @@
 //! The one place where an error becomes what a user is told, and where that becomes an HTTP status.
 
+mod acme;
 mod hint;
 
 use ca::keyring::KeyringError;
@@ -44,6 +45,11 @@ pub fn causes(error: &dyn std::error::Error) -> Vec<String> {
     causes
 }
 
+/// An error with everything that caused it, on one line.
+pub fn in_words(error: &dyn std::error::Error) -> String {
+    std::iter::once(error.to_string()).chain(causes(error)).collect::<Vec<_>>().join(": ")
+}
+
 fn all_causes(error: &Error) -> Vec<String> {
     match error {
         Error::Publish { causes, .. } => causes.clone(),
@@ -54,6 +60,7 @@ fn all_causes(error: &Error) -> Vec<String> {
 fn kind(error: &Error) -> ProblemKind {
     match error {
         Error::Absent { .. } => ProblemKind::Unavailable,
+        Error::Acme(error) => acme::kind(error),
         Error::Archive(error) => archive_kind(error),
         Error::Ca(error) => ca_kind(error),
         Error::Crl(error) => crl_kind(error),
@@ -64,9 +71,13 @@ fn kind(error: &Error) -> ProblemKind {
             DirectoryError::Foreign { .. } => ProblemKind::Denied,
             DirectoryError::Missing { .. } | DirectoryError::Unfinished { .. } => ProblemKind::NotFound,
         },
-        Error::Authority { .. } | Error::Limit { .. } | Error::Nameless | Error::Word { .. } => {
-            ProblemKind::Invalid
-        }
+        Error::Authority { .. }
+        | Error::Limit { .. }
+        | Error::Nameless
+        | Error::RelativePath { .. }
+        | Error::Word { .. } => ProblemKind::Invalid,
+        Error::Stopping => ProblemKind::Unavailable,
+        Error::Bundle(_) | Error::Runtime { .. } | Error::Time { .. } => ProblemKind::Internal,
         Error::NotHeld { .. } | Error::NotValid { .. } => ProblemKind::NotFound,
         Error::File(_) | Error::Publish { .. } | Error::Seal(_) => ProblemKind::Internal,
         Error::Setting(settings::Error::Invalid { .. }) => ProblemKind::Invalid,

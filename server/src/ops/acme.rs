@@ -1,10 +1,18 @@
 //! Certificates from an ACME authority: `pki acme issue|list|renew|revoke`.
 
-use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
-use trust::Action;
+mod drive;
+mod place;
 
-use super::Operation;
+use ::acme::client::model::CertificateRecord;
+use ::acme::client::{self, Names, renew};
+use serde::{Deserialize, Serialize};
+use store::Versioned;
+use time::OffsetDateTime;
+use trust::{Action, Permit};
+
+use super::{Error, Operation};
+use crate::Pki;
+use crate::http::problem::in_words;
 
 /// Obtains a certificate and places it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -51,12 +59,22 @@ pub struct AcmeView {
     pub revoked: bool,
     /// What went wrong at the last attempt, if it failed.
     pub last_error: Option<String>,
+    /// What the user should know, e.g. that the authority had forgotten our account.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 impl Operation for AcmeIssue {
     const NAME: &'static str = "acme-issue";
     const ACTION: Action = Action::Obtain;
     type Reply = AcmeView;
+
+    fn run(self, pki: &Pki, permit: &Permit, _now: OffsetDateTime) -> Result<AcmeView, Error> {
+        let client = drive::client(pki, &permit.peer().to_string())?;
+        let job = drive::issue(&client, self)?;
+        let (record, notes) = drive::obtain(pki, &client, &job)?;
+        view(&record, notes)
+    }
 }
 
 /// Lists what was obtained.
@@ -67,6 +85,11 @@ impl Operation for AcmeList {
     const NAME: &'static str = "acme-list";
     const ACTION: Action = Action::Read;
     type Reply = Vec<AcmeView>;
+
+    fn run(self, pki: &Pki, _permit: &Permit, _now: OffsetDateTime) -> Result<Vec<AcmeView>, Error> {
+        let all = client::certificates(pki.store())?;
+        all.iter().map(|stored| view(&stored.record, Vec::new())).collect()
+    }
 }
 
 /// Renews now, with what the first issue was told.
@@ -80,6 +103,17 @@ impl Operation for AcmeRenew {
     const NAME: &'static str = "acme-renew";
     const ACTION: Action = Action::Obtain;
     type Reply = Vec<AcmeView>;
+
+    fn run(self, pki: &Pki, permit: &Permit, now: OffsetDateTime) -> Result<Vec<AcmeView>, Error> {
+        let who = permit.peer().to_string();
+        match self.domain {
+            Some(domain) => {
+                let stored = client::certificate(pki.store(), &first_name(&domain)?)?;
+                Ok(vec![renew_one(pki, &who, &stored)?])
+            }
+            None => renew_due(pki, &who, now)?.into_iter().map(Renewal::view).collect(),
+        }
+    }
 }
 
 /// Asks the authority to revoke.
@@ -95,4 +129,104 @@ impl Operation for AcmeRevoke {
     const NAME: &'static str = "acme-revoke";
     const ACTION: Action = Action::Obtain;
     type Reply = AcmeView;
+
+    fn run(self, pki: &Pki, permit: &Permit, _now: OffsetDateTime) -> Result<AcmeView, Error> {
+        let reason = match &self.reason {
+            Some(reason) => reason.parse().map_err(crl::Error::Reason)?,
+            None => crl::Reason::Unspecified,
+        };
+        let client = drive::client(pki, &permit.peer().to_string())?;
+        let stored = client::certificate(pki.store(), &first_name(&self.domain)?)?;
+        let authority = drive::authority(&client, &stored.record)?;
+        let revoked = drive::block_on(pki, client.revoke(&authority, &stored, reason))??;
+        let notes = match revoked {
+            client::Revoked::Before => vec!["the authority had it as revoked already".to_owned()],
+            client::Revoked::Now => Vec::new(),
+        };
+        view(&client::certificate(pki.store(), &first_name(&self.domain)?)?.record, notes)
+    }
+}
+
+/// What became of one certificate that was due.
+pub(crate) struct Renewal {
+    record: CertificateRecord,
+    notes: Vec<String>,
+    /// Why it was not renewed.
+    pub(crate) failure: Option<Error>,
+}
+
+impl Renewal {
+    fn view(self) -> Result<AcmeView, Error> {
+        view(&self.record, self.notes)
+    }
+}
+
+/// Renews every certificate that is due; one that fails does not stop the others.
+pub(crate) fn renew_due(pki: &Pki, who: &str, now: OffsetDateTime) -> Result<Vec<Renewal>, Error> {
+    let all = client::certificates(pki.store())?;
+    let due =
+        |record: &CertificateRecord| record.revoked.is_none() && record.next_attempt <= now.unix_timestamp();
+    let mut renewed = Vec::new();
+    for stored in all.into_iter().filter(|stored| due(&stored.record)) {
+        renewed.push(match attempt(pki, who, &stored) {
+            Ok((record, notes)) => Renewal { record, notes, failure: None },
+            Err(failure) => {
+                let first = stored.record.names.first().cloned().unwrap_or_default();
+                let record = client::certificate(pki.store(), &first)?.record;
+                Renewal { record, notes: Vec::new(), failure: Some(failure) }
+            }
+        });
+    }
+    Ok(renewed)
+}
+
+fn renew_one(pki: &Pki, who: &str, stored: &Versioned<CertificateRecord>) -> Result<AcmeView, Error> {
+    let (record, notes) = attempt(pki, who, stored)?;
+    view(&record, notes)
+}
+
+/// One attempt; its failure is recorded with the certificate.
+fn attempt(
+    pki: &Pki,
+    who: &str,
+    stored: &Versioned<CertificateRecord>,
+) -> Result<(CertificateRecord, Vec<String>), Error> {
+    let client = drive::client(pki, who)?;
+    let outcome = drive::renewal(&client, &stored.record).and_then(|job| drive::obtain(pki, &client, &job));
+    let asked = match &outcome {
+        // That we end is nobody's failure.
+        Ok(_) | Err(Error::Stopping) => return outcome,
+        Err(Error::Acme(error)) => error.asked_to_wait(),
+        Err(_) => None,
+    };
+    if let Err(failure) = &outcome {
+        client.note_failure(stored, &in_words(failure), asked)?;
+    }
+    outcome
+}
+
+/// A domain as it is filed.
+fn first_name(domain: &str) -> Result<String, Error> {
+    Ok(Names::parse(&[domain], &client::Limits::default())?.first())
+}
+
+fn view(record: &CertificateRecord, notes: Vec<String>) -> Result<AcmeView, Error> {
+    let time = |seconds| OffsetDateTime::from_unix_timestamp(seconds).map_err(|_| Error::Time { seconds });
+    let first = record.names.first().cloned().unwrap_or_default();
+    let (not_before, not_after) = (time(record.not_before)?, time(record.not_after)?);
+    Ok(AcmeView {
+        domains: record.names.clone(),
+        ca_url: record.directory.clone(),
+        serial: record.serial.clone(),
+        not_before,
+        not_after,
+        renew_at: match record.failures {
+            0 => renew::due(not_before, not_after, &first),
+            _ => time(record.next_attempt)?,
+        },
+        files: record.files.clone(),
+        revoked: record.revoked.is_some(),
+        last_error: record.last_error.clone(),
+        notes,
+    })
 }

@@ -13,6 +13,9 @@ pub enum Error {
         /// The operation's name.
         operation: &'static str,
     },
+    /// An ACME authority, or our talk with it.
+    #[error(transparent)]
+    Acme(#[from] ::acme::Error),
     /// A backup could not be written or read.
     #[error(transparent)]
     Archive(#[from] archive::Error),
@@ -22,6 +25,9 @@ pub enum Error {
         /// Its subject.
         subject: String,
     },
+    /// A file for HAProxy could not be made.
+    #[error(transparent)]
+    Bundle(#[from] haproxy::Error),
     /// The authority refused or failed.
     #[error(transparent)]
     Ca(#[from] ca::Error),
@@ -70,15 +76,37 @@ pub enum Error {
         /// Why, outermost cause first.
         causes: Vec<String>,
     },
+    /// A path that means something else to whoever asked than to the service.
+    #[error("{} is not an absolute path", path.display())]
+    RelativePath {
+        /// The path.
+        path: std::path::PathBuf,
+    },
+    /// No runtime could be started.
+    #[error("this thread can't wait for the network")]
+    Runtime {
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
     /// The key that seals secrets failed.
     #[error("secrets can't be sealed")]
     Seal(#[from] store::seal::SealError),
     /// A setting was refused.
     #[error(transparent)]
     Setting(#[from] settings::Error),
+    /// The service ends; what was under way is stored.
+    #[error("the service is stopping")]
+    Stopping,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// A stored time that no calendar knows.
+    #[error("{seconds} seconds since 1970 is no time")]
+    Time {
+        /// What is stored.
+        seconds: i64,
+    },
     /// A word that should be a type of key, a digest, and so on.
     #[error("{word:?} is not {expected}")]
     Word {

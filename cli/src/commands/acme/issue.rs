@@ -87,6 +87,7 @@ pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CommandError> {
         http_address: args.http_address,
         out,
     })?;
+    super::notes(&view, context);
     context.output.reply(&view, |output| output.fields(super::fields(&view)))?;
     Ok(Outcome::Done)
 }

@@ -56,6 +56,9 @@ pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CommandError> {
         }
         Sub::Renew { domain } => {
             let renewed = context.connect()?.call(AcmeRenew { domain })?;
+            for view in &renewed {
+                notes(view, context);
+            }
             table(&renewed, context)?;
             if renewed.is_empty() {
                 context.output.say("nothing is due");
@@ -65,6 +68,7 @@ pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CommandError> {
         }
         Sub::Revoke { domain, reason } => {
             let revoked = context.connect()?.call(AcmeRevoke { domain, reason })?;
+            notes(&revoked, context);
             context.output.reply(&revoked, |output| output.fields(fields(&revoked)))?;
             Ok(Outcome::Done)
         }
@@ -110,6 +114,13 @@ fn table(views: &[AcmeView], context: &mut Context) -> Result<(), CommandError> 
         }
         Ok(())
     })
+}
+
+/// Tells what is worth knowing besides the outcome.
+fn notes(view: &AcmeView, context: &mut Context) {
+    for note in &view.notes {
+        context.output.warn(note);
+    }
 }
 
 /// One certificate, a name and a value a line.

@@ -36,6 +36,10 @@ pub(super) fn hint(error: &Error) -> Option<String> {
         }
         Error::Directory(DirectoryError::Unfinished { .. }) => "`pki init` or `pki up` finishes it",
         Error::Directory(DirectoryError::Unreadable { .. }) => "look at the directory's owner and mode",
+        Error::Acme(error) => return error.advice(),
+        Error::Bundle(_) | Error::Runtime { .. } | Error::Time { .. } => DOCTOR,
+        Error::RelativePath { .. } => "give the whole path",
+        Error::Stopping => "run it again when the service is back",
         Error::Archive(archive::Error::Decrypt(_)) => "is it the right passphrase, and the whole file?",
         Error::Archive(archive::Error::Occupied { .. }) => {
             "name a directory that is absent or empty with --dir"

@@ -1,0 +1,45 @@
+//! Puts what was obtained where other programs read it.
+//!
+//! All files of one certificate change together, the key first. HAProxy's file is one of them: it holds
+//! everything that must match, and so is never half old.
+
+use std::path::{Path, PathBuf};
+
+use ::acme::client::Obtained;
+use ca::cert::Slug;
+use store::file::{Part, Visibility, make_dir, place_together};
+
+use crate::Pki;
+use crate::ops::Error;
+
+/// The folder of a certificate in the directory.
+pub fn folder(pki: &Pki, first_name: &str) -> PathBuf {
+    pki.layout().acme().join(Slug::of(first_name).as_str())
+}
+
+/// Places a certificate in `folders`, and returns the files.
+pub fn place(obtained: &Obtained, folders: &[PathBuf]) -> Result<Vec<String>, Error> {
+    let certificate = &obtained.certificate;
+    let (leaf, chain, full) = (certificate.leaf_pem(), certificate.issuers_pem(), certificate.chain_pem());
+    let bundle = haproxy::bundle::render(&full, &obtained.key)?;
+    let secret = |name, bytes| Part { name, bytes, visibility: Visibility::Secret };
+    let public = |name, bytes| Part { name, bytes, visibility: Visibility::Public };
+    let parts = [
+        secret("key.pem", obtained.key.as_bytes()),
+        secret("haproxy.pem", bundle.as_bytes()),
+        public("cert.pem", leaf.as_bytes()),
+        public("chain.pem", chain.as_bytes()),
+        public("fullchain.pem", full.as_bytes()),
+    ];
+    let mut files = Vec::new();
+    for folder in folders {
+        make_dir(folder, Visibility::Public)?;
+        place_together(folder, &parts)?;
+        files.extend(parts.iter().map(|part| shown(&folder.join(part.name))));
+    }
+    Ok(files)
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
