@@ -16,6 +16,8 @@ fn build(sandbox: &Sandbox) -> PathBuf {
     let mut command = Command::new(source_tree().join("packaging/build-deb"));
     sandbox.surround(&mut command);
     command.arg("--binary").arg(Program::Shipped.path()).arg("--out").arg(sandbox.work());
+    // A debug build is large, and compressing it is not what is tested.
+    command.args(["--compress", "none"]);
     let built = run(&mut command).success();
     PathBuf::from(built.stdout.trim())
 }
