@@ -95,8 +95,9 @@ fn readers_see_whole_lists_only_and_every_answered_revocation() {
                 }
             });
         }
-        revokers.into_iter().for_each(|revoker| revoker.join().unwrap());
+        let outcomes: Vec<_> = revokers.into_iter().map(|revoker| revoker.join()).collect();
         finished.store(true, Ordering::Relaxed);
+        assert!(outcomes.iter().all(Result::is_ok));
     });
     assert!(rounds.load(Ordering::Relaxed) > 10);
     assert_eq!(read(&pki, "ca.crl").serials().len() as u64, THREADS * EACH);
