@@ -47,8 +47,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         (0..1_000_000).try_for_each(|at| revoked.find(&issuer, &targets[at % count].serial).map(|_| ()))
     })?;
     let before = peak_memory();
-    let publication =
-        timed("write, check, lint, sign and place", || publisher.publish(&Which::All, Validity::default(), now))?;
+    let publication = timed("write, check, lint, sign and place", || {
+        publisher.publish(&Which::All, Validity::default(), now)
+    })?;
     println!("more memory at the peak: {} MiB", (peak_memory() - before) / 1024);
     for list in &publication.lists {
         println!("{}: {} entries, {} octets", list.path.display(), list.entries, list.size);

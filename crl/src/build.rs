@@ -15,7 +15,8 @@ use time::{Duration, OffsetDateTime};
 use crate::files::sha256;
 use crate::revoke::again;
 use crate::{
-    Error, ListHead, ListRecord, Placed, Plan, RevokedSet, RevokedSnapshot, Scope, check, to_be_signed,
+    CrlNumber, Error, ListHead, ListRecord, Placed, Plan, RevokedSet, RevokedSnapshot, Scope, check,
+    to_be_signed,
 };
 
 /// Who publishes, in the audit trail.
@@ -70,6 +71,9 @@ pub(crate) struct ListTerms<'a> {
     pub(crate) now: OffsetDateTime,
     /// Whether a list on record is the one in place.
     pub(crate) is_placed: &'a dyn Fn(&ListRecord) -> Placed,
+    /// The number of the list in place, asked for if that is not the one on record: the records may
+    /// come from an old backup.
+    pub(crate) number_in_place: &'a dyn Fn() -> Option<CrlNumber>,
 }
 
 /// Writes an authority's next list and checks it in every way; nothing is claimed or signed.
@@ -83,7 +87,12 @@ pub(crate) fn draft(
     let previous = last(store, &issuer_id)?;
     let record = previous.as_ref().map(|previous| &previous.record);
     let placed = record.map_or(Placed::No, terms.is_placed);
+    let number_in_place = match placed {
+        Placed::Yes => None,
+        Placed::No => (terms.number_in_place)(),
+    };
     let plan = Plan::after(record, placed, terms.now, terms.validity)
+        .and_then(|plan| plan.above(number_in_place))
         .map_err(|source| Error::Number { issuer: issuer_id, source })?;
     let snapshot = revoked.snapshot(&issuer_id)?;
     let (linted, entries, digest) = lint_list(issuer, &plan, record, &snapshot)?;

@@ -12,10 +12,11 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use ca::cert::{KeyId, SignedData};
+use ca::cert::{KeyId, PublicKey, SignedData};
 use store::file::{FileError, OnExisting, Visibility, make_dir, place_with};
 
-use crate::Error;
+use crate::read::TbsFields;
+use crate::{CrlNumber, Error};
 
 /// The most octets of a list that are read back: some twenty million entries.
 const LARGEST: usize = 1 << 30;
@@ -80,6 +81,13 @@ impl Files {
 /// SHA-256 of the to-be-signed part of a list; `None` if it is not one.
 pub(crate) fn tbs_digest(der: &[u8]) -> Option<[u8; 32]> {
     Some(sha256(SignedData::from_der(der).ok()?.tbs))
+}
+
+/// The number of a list of ours that this key signed.
+pub(crate) fn number_of(der: &[u8], signer: &PublicKey) -> Option<CrlNumber> {
+    let signed = SignedData::from_der(der).ok()?;
+    signed.verify(signer).ok()?;
+    TbsFields::read(signed.tbs).ok()?.number().ok()
 }
 
 pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {

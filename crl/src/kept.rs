@@ -1,13 +1,14 @@
 //! Which authorities' lists are published, and in what order.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 use ca::authority::{self, Current};
 use ca::cert::KeyId;
 use ca::inventory;
 use ca::records::{AuthorityRecord, AuthorityState};
 use store::Store;
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use crate::{Error, RevokedSet, build};
 
@@ -23,7 +24,12 @@ impl Kept {
     /// Reads them. An earlier generation is kept while a certificate of its is in force, and then
     /// until the last revoked ones have been on a list after their end (RFC 5280 §3.3); never beyond
     /// its own end, after which no list of its would be accepted.
-    pub(crate) fn load(store: &Store, revoked: &RevokedSet, now: OffsetDateTime) -> Result<Kept, Error> {
+    pub(crate) fn load(
+        store: &Store,
+        revoked: &RevokedSet,
+        in_force: &InForce,
+        now: OffsetDateTime,
+    ) -> Result<Kept, Error> {
         let current = Current::load(store).map_err(Error::Authorities)?;
         let (issuing, root) = (current.pair.record.issuing, current.pair.record.root);
         let all = authority::list(store).map_err(Error::Authorities)?;
@@ -35,18 +41,15 @@ impl Kept {
                 AuthorityState::Current | AuthorityState::Retired | AuthorityState::Revoked => true,
             })
             .collect();
-        // Counting is a walk through the inventory: only where there is something to decide.
-        let live = match earlier.is_empty() {
-            true => BTreeMap::new(),
-            false => inventory::live_by_issuer(store, now).map_err(Error::Authorities)?,
-        };
+        let live = in_force.count(store, &earlier, now)?;
         let mut authorities = Vec::new();
         if issuing != root {
             authorities.push(current.issuing.record);
         }
         for authority in earlier {
-            let has_live = live.get(&authority.key_id).is_some_and(|&count| count > 0);
-            if is_in_force(&authority, now)? && (has_live || is_owed(store, revoked, &authority.key_id)?) {
+            let issuer = &authority.key_id;
+            let needed = live.get(issuer).is_some_and(|&count| count > 0) || is_owed(store, revoked, issuer)?;
+            if needed && is_in_force(&authority, now)? {
                 authorities.push(authority);
             }
         }
@@ -60,6 +63,44 @@ impl Kept {
 
     pub(crate) fn find(&self, issuer: &KeyId) -> Option<&AuthorityRecord> {
         self.iter().find(|authority| authority.key_id == *issuer)
+    }
+}
+
+/// Which earlier generations had certificates in force, and when that was found out.
+///
+/// It is a walk through the whole inventory, and an earlier generation gains no certificates: an
+/// hour later is soon enough to see that its last one has ended.
+#[derive(Default)]
+pub(crate) struct InForce(Mutex<Option<Found>>);
+
+struct Found {
+    then: OffsetDateTime,
+    earlier: Vec<KeyId>,
+    live: BTreeMap<KeyId, u64>,
+}
+
+impl InForce {
+    /// How many certificates of each authority are in force, true for these earlier ones.
+    fn count(
+        &self,
+        store: &Store,
+        earlier: &[AuthorityRecord],
+        now: OffsetDateTime,
+    ) -> Result<BTreeMap<KeyId, u64>, Error> {
+        if earlier.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let earlier: Vec<KeyId> = earlier.iter().map(|authority| authority.key_id).collect();
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = known.as_ref() {
+            let fresh = found.then <= now && now - found.then < Duration::HOUR;
+            if fresh && found.earlier == earlier {
+                return Ok(found.live.clone());
+            }
+        }
+        let live = inventory::live_by_issuer(store, now).map_err(Error::Authorities)?;
+        *known = Some(Found { then: now, earlier, live: live.clone() });
+        Ok(live)
     }
 }
 

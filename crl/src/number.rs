@@ -41,7 +41,7 @@ impl CrlNumber {
         }
     }
 
-    fn successor(self) -> Result<CrlNumber, NumberError> {
+    pub(crate) fn successor(self) -> Result<CrlNumber, NumberError> {
         let mut bytes = self.0;
         for byte in bytes.iter_mut().rev() {
             let (sum, carried) = byte.overflowing_add(1);

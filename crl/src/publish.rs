@@ -13,91 +13,14 @@ use ca::issuer::Issuer;
 use ca::keyring::Keyring;
 use ca::records::{AuthorityRecord, KeyPlace};
 use store::{Store, Table};
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 
 use crate::build::{self, ListTerms, SignedList, signed_list};
-use crate::files::{Files, tbs_digest};
-use crate::kept::Kept;
+use crate::files::{Files, number_of, tbs_digest};
+use crate::kept::{InForce, Kept};
+use crate::publication::{Publication, Published, Validity, Which};
 use crate::revoke::ReleaseMark;
 use crate::{CrlNumber, Error, Flight, ListRecord, Placed, RevokedSet, Standing};
-
-/// How long lists are valid; each is due again after half of that.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Validity {
-    /// Of issuing CAs.
-    pub issuing: Duration,
-    /// Of the root, while its key is elsewhere and each list is a journey.
-    pub root: Duration,
-}
-
-impl Validity {
-    /// Of the root while its key is here.
-    pub const ROOT_KEY_HERE: Duration = Duration::days(30);
-
-    /// Of an authority's list, by its part and where its key is.
-    pub fn of(&self, authority: &AuthorityRecord) -> Duration {
-        match (authority.role.is_root(), &authority.key) {
-            (false, _) => self.issuing,
-            (true, KeyPlace::Elsewhere { .. }) => self.root,
-            (true, KeyPlace::Here | KeyPlace::HereEncrypted) => self.root.min(Self::ROOT_KEY_HERE),
-        }
-    }
-}
-
-impl Default for Validity {
-    fn default() -> Self {
-        Validity { issuing: Duration::days(7), root: Duration::days(365) }
-    }
-}
-
-/// Which lists are wanted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Which {
-    /// Those of every authority that still has live certificates and whose key is here.
-    All,
-    /// Those of [`Which::All`] that are past half of their time, lack a change, or are not in place.
-    Due,
-    /// Those of these authorities.
-    Of(BTreeSet<KeyId>),
-    /// The root's, to last for a year: its key is about to leave.
-    RootBeforeItLeaves,
-}
-
-/// A list that is in place.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Published {
-    /// The authority that signed it.
-    pub issuer: KeyId,
-    /// Its number.
-    pub number: CrlNumber,
-    /// When it was made.
-    pub this_update: OffsetDateTime,
-    /// When the next one is due at the latest.
-    pub next_update: OffsetDateTime,
-    /// How many certificates it names.
-    pub entries: u64,
-    /// Its size in octets, DER.
-    pub size: u64,
-    /// Where it lies, relative to the directory.
-    pub path: PathBuf,
-}
-
-/// What came of a publication.
-#[derive(Debug, Default)]
-pub struct Publication {
-    /// The lists that are in place.
-    pub lists: Vec<Published>,
-    /// What failed: the authority whose list is not in place, if it is one's alone, and why.
-    pub failures: Vec<(Option<KeyId>, Error)>,
-}
-
-impl Publication {
-    /// What stood in the way of this authority's list: its own failure, else one of the common files.
-    pub fn failure(&self, issuer: &KeyId) -> Option<&Error> {
-        let own = self.failures.iter().find(|(failed, _)| failed.as_ref() == Some(issuer));
-        own.or_else(|| self.failures.iter().find(|(failed, _)| failed.is_none())).map(|(_, error)| error)
-    }
-}
 
 #[derive(Default)]
 struct Wanted {
@@ -118,6 +41,7 @@ pub struct Publisher {
     placing: Mutex<()>,
     /// Authorities whose keys are open although they are not kept here.
     lent: Mutex<BTreeMap<KeyId, Issuer>>,
+    in_force: InForce,
 }
 
 impl Publisher {
@@ -130,7 +54,17 @@ impl Publisher {
     ) -> Publisher {
         let files = Files::new(directory.into());
         let (flight, placed, placing) = (Flight::default(), Mutex::default(), Mutex::default());
-        Publisher { store, keyring, revoked, files, flight, placed, placing, lent: Mutex::default() }
+        Publisher {
+            store,
+            keyring,
+            revoked,
+            files,
+            flight,
+            placed,
+            placing,
+            lent: Mutex::default(),
+            in_force: InForce::default(),
+        }
     }
 
     /// Lends an authority whose key the keyring doesn't find: the root of a new PKI signs its first
@@ -177,11 +111,13 @@ impl Publisher {
             wanted.issuers.clone_from(issuers);
             return Ok(wanted);
         }
-        for authority in self.kept(now)?.iter() {
+        let kept = self.kept(now)?;
+        for authority in kept.iter() {
             let elsewhere = matches!(authority.key, KeyPlace::Elsewhere { .. });
             let here = !elsewhere || self.lent(&authority.key_id).is_some();
             let want = match which {
                 Which::All => here,
+                Which::Issuing => here && (authority.key_id == kept.issuing || !authority.role.is_root()),
                 Which::Due => here && self.is_due(&authority.key_id, now)?,
                 Which::RootBeforeItLeaves => authority.role.is_root(),
                 Which::Of(_) => false,
@@ -222,14 +158,14 @@ impl Publisher {
             let issuer = authority.key_id;
             let size = self.files.own_size(&issuer);
             if let (Some(last), Some(size)) = (build::last(&self.store, &issuer)?, size) {
-                lists.push(published(issuer, &last.record, size));
+                lists.push(Published::new(issuer, &last.record, size));
             }
         }
         Ok(lists)
     }
 
     pub(crate) fn kept(&self, now: OffsetDateTime) -> Result<Kept, Error> {
-        Kept::load(&self.store, &self.revoked, now)
+        Kept::load(&self.store, &self.revoked, &self.in_force, now)
     }
 
     pub(crate) fn is_placed(&self, issuer: &KeyId, last: &ListRecord) -> Placed {
@@ -240,6 +176,13 @@ impl Publisher {
             None => self.files.own(issuer).ok().flatten().and_then(|der| tbs_digest(&der)),
         };
         if found == Some(last.digest) { Placed::Yes } else { Placed::No }
+    }
+
+    /// The number of the list in place, if it is one by this authority's key.
+    pub(crate) fn number_in_place(&self, authority: &AuthorityRecord) -> Option<CrlNumber> {
+        let der = self.files.own(&authority.key_id).ok().flatten()?;
+        let certificate = build::certificate_of(authority).ok()?;
+        number_of(&der, certificate.public_key())
     }
 
     fn build(&self, wanted: &Wanted, validity: Validity, now: OffsetDateTime) -> Publication {
@@ -276,7 +219,8 @@ impl Publisher {
         let validity =
             if wanted.for_a_year.contains(issuer) { validity.root } else { validity.of(authority) };
         let is_placed = |last: &ListRecord| self.is_placed(issuer, last);
-        let terms = ListTerms { validity, now, is_placed: &is_placed };
+        let floor = || self.number_in_place(authority);
+        let terms = ListTerms { validity, now, is_placed: &is_placed, number_in_place: &floor };
         // First of all the key: without it no number is used up.
         let signer = match self.lent(issuer) {
             Some(signer) => signer,
@@ -308,7 +252,7 @@ impl Publisher {
                 Ok(()) => {
                     let mut placed = self.placed.lock().unwrap_or_else(PoisonError::into_inner);
                     placed.insert(issuer, list.record.digest);
-                    publication.lists.push(published(issuer, &list.record, list.der.len() as u64));
+                    publication.lists.push(Published::new(issuer, &list.record, list.der.len() as u64));
                 }
                 Err(error) => publication.failures.push((Some(issuer), error)),
             }
@@ -372,17 +316,5 @@ impl Publisher {
 
     pub(crate) fn revoked(&self) -> &RevokedSet {
         &self.revoked
-    }
-}
-
-pub(crate) fn published(issuer: KeyId, record: &ListRecord, size: u64) -> Published {
-    Published {
-        issuer,
-        number: record.number,
-        this_update: build::seconds(record.this_update),
-        next_update: build::seconds(record.next_update),
-        entries: record.entries,
-        size,
-        path: Files::own_name(&issuer),
     }
 }

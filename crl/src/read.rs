@@ -5,7 +5,8 @@
 
 use time::{Date, Month, OffsetDateTime, PrimitiveDateTime};
 
-use crate::der;
+use crate::CrlNumber;
+use crate::der::{self, oid};
 
 /// Why bytes are not a list as we write them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -167,6 +168,23 @@ impl<'a> TbsFields<'a> {
         let extensions = Reader::new(wrapped.value(der::SEQUENCE, "no extensions")?);
         wrapped.end("more than the extensions")?;
         Ok(TbsFields { algorithm, issuer, this_update, next_update, entries, extensions })
+    }
+}
+
+impl TbsFields<'_> {
+    /// The list's number.
+    pub(crate) fn number(&self) -> Result<CrlNumber, ReadError> {
+        let mut extensions = self.extensions;
+        while !extensions.is_empty() {
+            let (id, mut content) = extension(&mut extensions)?;
+            if id == oid::CRL_NUMBER {
+                let number = content.unsigned("no CRL number")?;
+                content.end("more than a CRL number")?;
+                return CrlNumber::from_be_bytes(number)
+                    .or_else(|_| content.refuse("a CRL number out of range"));
+            }
+        }
+        extensions.refuse("no CRL number")
     }
 }
 

@@ -13,7 +13,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::build::{ListTerms, SignedList, certificate_of, claim, draft};
 use crate::files::sha256;
-use crate::publish::Publication;
+use crate::publication::Publication;
 use crate::revoke::again;
 use crate::verify::ParsedList;
 use crate::{Error, ListRecord, Placed, Plan, Publisher, Validity};
@@ -88,7 +88,9 @@ impl Publisher {
     pub fn root_draft(&self, validity: Validity, now: OffsetDateTime) -> Result<RootCrlDraft, Error> {
         let (authority, issuer) = self.root()?;
         let is_placed = |last: &ListRecord| self.is_placed(&authority.key_id, last);
-        let terms = ListTerms { validity: validity.of(&authority), now, is_placed: &is_placed };
+        let number_in_place = || self.number_in_place(&authority);
+        let validity = validity.of(&authority);
+        let terms = ListTerms { validity, now, is_placed: &is_placed, number_in_place: &number_in_place };
         let draft = draft(self.store(), &issuer, self.revoked(), &terms)?;
         Ok(RootCrlDraft { root: issuer.certificate().clone(), linted: draft.linted })
     }

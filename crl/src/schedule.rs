@@ -181,6 +181,17 @@ impl Plan {
         Ok(Plan { number, this_update, next_update, clock, observed, confirmed, leap })
     }
 
+    /// The same list with a number above this one too.
+    ///
+    /// # Errors
+    /// [`NumberError::Exhausted`].
+    pub fn above(self, number: Option<CrlNumber>) -> Result<Plan, NumberError> {
+        match number {
+            Some(other) if other >= self.number => Ok(Plan { number: other.successor()?, ..self }),
+            Some(_) | None => Ok(self),
+        }
+    }
+
     /// Describes a list that was signed elsewhere, with its own number and dates.
     pub fn of_signed(
         previous: Option<&ListRecord>,

@@ -1,4 +1,5 @@
 //! Publication as others see it: whole files, shared builds, failures that undo nothing.
+#![allow(clippy::unwrap_used, reason = "a test that fails here has failed")]
 
 mod common;
 
@@ -263,4 +264,24 @@ fn openssl_verifies_the_root_list_too() {
     let command =
         ["crl", "-in", &list.to_string_lossy(), "-verify", "-CAfile", &root.to_string_lossy(), "-noout"];
     assert!(text(&openssl(&command)).contains("verify OK"));
+}
+
+#[test]
+fn a_number_is_above_that_of_the_list_in_place_even_if_the_records_are_older() {
+    let pki = Pki::new(KeyType::P256);
+    pki.publish(&Which::All);
+    // Many lists within one second: the number runs ahead of the clock.
+    for number in 0..20 {
+        pki.revoke([number], Reason::Superseded);
+        pki.publish(&Which::Issuing);
+    }
+    let placed = read(&pki, "ca.crl").number();
+    // The records are those of a backup that knew no list at all.
+    let mut batch = store::Batch::new(store::Class::Ledger, 0, "test", "restore");
+    batch.delete(Table::<ListRecord>::key(pki.issuing().to_string()));
+    pki.store.commit(batch).unwrap();
+    let revoked = crl::RevokedSet::open(pki.store.clone()).unwrap();
+    let restored = crl::Publisher::new(pki.directory.path(), pki.store.clone(), pki.keyring.clone(), revoked);
+    restored.publish(&Which::Due, Validity::default(), pki.now).unwrap();
+    assert!(read(&pki, "ca.crl").number() > placed);
 }

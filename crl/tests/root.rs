@@ -1,4 +1,5 @@
 //! The root's list when its key is elsewhere: drafted here, signed there, installed here.
+#![allow(clippy::unwrap_used, reason = "a test that fails here has failed")]
 
 mod common;
 
@@ -121,15 +122,11 @@ fn the_root_signs_for_a_year_before_its_key_leaves() {
 fn an_adopted_authority_that_is_its_own_root_has_one_list_under_every_name() {
     let pki = Pki::new(KeyType::P256);
     let mut batch = store::Batch::new(store::Class::Ledger, 0, "test", "adopt");
-    let pair = ca::records::CurrentRecord { root: pki.root(), issuing: pki.root(), ..current(&pki) };
+    let pair = ca::records::CurrentRecord { root: pki.root(), issuing: pki.root() };
     store::Table::put(&mut batch, ca::records::CurrentRecord::PART, &pair);
     pki.store.commit(batch).unwrap();
     let published = pki.publish(&Which::Of([pki.root()].into()));
     assert!(published.failures.is_empty(), "{:?}", published.failures);
     let root = std::fs::read(pki.path("root.crl")).unwrap();
     assert_eq!(std::fs::read(pki.path("ca.crl")).unwrap(), root);
-}
-
-fn current(pki: &Pki) -> ca::records::CurrentRecord {
-    ca::authority::Current::load(&pki.store).unwrap().pair.record
 }

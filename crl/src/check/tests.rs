@@ -27,7 +27,7 @@ fn head() -> ListHead<'static> {
 
 fn entry(number: u8, reason: Reason) -> Entry {
     let at = NOW.unix_timestamp() - 60;
-    let invalidity = (number % 2 == 0).then_some(at - 3_600);
+    let invalidity = number.is_multiple_of(2).then_some(at - 3_600);
     let revocation = Revocation { at, reason, not_after: at + 1_000_000, invalidity };
     Entry::new(Serial::from_bytes(&[number, 0x80]).unwrap(), &revocation, Sequence(1))
 }
