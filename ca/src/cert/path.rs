@@ -60,9 +60,10 @@ pub enum PathError {
         bit: &'static str,
     },
     /// A certificate of the path is not one that webpki can work with.
-    #[error("a certificate of the path is malformed: {source}")]
+    #[error("a certificate of the path is malformed")]
     Malformed {
         /// Why.
+        #[source]
         source: webpki::Error,
     },
     /// A name that a constraint of an authority forbids.

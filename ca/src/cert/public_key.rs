@@ -108,7 +108,8 @@ impl PublicKey {
     pub fn check_strength(&self) -> Result<(), WeakKey> {
         match self.key_type {
             // Points were checked when the key was read; the curves themselves are strong.
-            KeyType::P256 | KeyType::P384 | KeyType::P521 | KeyType::Ed25519 => Ok(()),
+            KeyType::P256 | KeyType::P384 | KeyType::P521 => Ok(()),
+            KeyType::Ed25519 => weak::check_ed25519(self.bit_string()),
             KeyType::Rsa2048 | KeyType::Rsa3072 | KeyType::Rsa4096 | KeyType::RsaOther { .. } => {
                 match rsa_numbers(self.bit_string()) {
                     Ok((modulus, exponent)) => weak::check_rsa(modulus, exponent),

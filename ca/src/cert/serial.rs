@@ -147,7 +147,7 @@ pub enum SerialError {
 
 /// Why a fingerprint or a key identifier was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected {digits} hexadecimal digits, found {found} characters or others than digits")]
+#[error("not {digits} hexadecimal digits ({found} characters were given)")]
 pub struct HexError {
     /// How many digits there must be.
     pub digits: usize,

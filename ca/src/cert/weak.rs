@@ -1,6 +1,7 @@
-//! RSA keys that can be factored, or are likely to be.
+//! Keys that can be broken: RSA keys that can be factored, or are likely to be, and Ed25519 keys of
+//! small order.
 //!
-//! The checks are those of the CA/Browser Forum's Baseline Requirements 6.1.1.3 and 6.1.6 and of SP
+//! The checks of RSA are those of the CA/Browser Forum's Baseline Requirements 6.1.1.3 and 6.1.6 and of SP
 //! 800-89 §5.3.3, done as Boulder does them. What is not checked: lists of compromised keys such as
 //! Debian's of 2008 (they need a database), and keys that share a factor with others.
 
@@ -59,6 +60,9 @@ pub enum WeakKey {
         /// The least that is accepted.
         least: u32,
     },
+    /// A point of order 8 or less, or one that isn't written in its one way: anyone could sign for it.
+    #[error("the Ed25519 key is a point of small order: anyone could sign for it")]
+    SmallOrder,
     /// Divisible by a small prime.
     #[error("the RSA key's modulus can be divided by {factor}")]
     SmallFactor {
@@ -117,6 +121,28 @@ pub(super) fn check_rsa(modulus: &[u8], exponent: &[u8]) -> Result<(), WeakKey> 
     }
     check_fermat(&modulus)
 }
+
+/// Checks an Ed25519 key, RFC 8032 §5.1.7: for a point of small order every signature can be forged.
+pub(super) fn check_ed25519(point: &[u8]) -> Result<(), WeakKey> {
+    let mut y: Vec<u8> = point.iter().rev().copied().collect();
+    if let Some(sign) = y.first_mut() {
+        *sign &= 0x7f;
+    }
+    let y = BigUint::from_bytes_be(&y);
+    let prime = (BigUint::from(1_u32) << 255_u32) - 19_u32;
+    let one = BigUint::from(1_u32);
+    // The coordinates y of the points of order 1, 2 and 4 are 1, -1 and 0.
+    if y >= prime || y <= one || y == &prime - &one || SMALL_ORDER.contains(&y.to_bytes_be().as_slice()) {
+        return Err(WeakKey::SmallOrder);
+    }
+    Ok(())
+}
+
+/// The two coordinates y of the points of order 8, big-endian.
+const SMALL_ORDER: [&[u8]; 2] = [
+    b"\x05\xfc\x53\x6d\x88\x02\x38\xb1\x39\x33\xc6\xd3\x05\xac\xdf\xd5\xf0\x98\xef\xf2\x89\xf4\xc3\x45\xb0\x27\xb2\xc2\x8f\x95\xe8\x26",
+    b"\x7a\x03\xac\x92\x77\xfd\xc7\x4e\xc6\xcc\x39\x2c\xfa\x53\x20\x2a\x0f\x67\x10\x0d\x76\x0b\x3c\xba\x4f\xd8\x4d\x3d\x70\x6a\x17\xc7",
+];
 
 /// How many bits a big-endian number has.
 pub(super) fn bits(number: &[u8]) -> usize {

@@ -150,7 +150,6 @@ fn is_a_label(label: &str) -> bool {
     let uts46 = Uts46::new();
     let (unicode, result) = uts46.to_unicode(label.as_bytes(), AsciiDenyList::STD3, Hyphens::Check);
     result.is_ok()
-        && !unicode.is_ascii()
         && uts46
             .to_ascii(unicode.as_bytes(), AsciiDenyList::STD3, Hyphens::Check, DnsLength::Ignore)
             .is_ok_and(|ascii: Cow<'_, str>| ascii == label)

@@ -153,6 +153,7 @@ fn errors_show_nothing_that_a_terminal_obeys() {
     let error = dns("\u{1b}[2J\u{202e}\r\n").unwrap_err().to_string();
     assert!(!error.chars().any(|c| c.is_control() || is_invisible(c)), "{error:?}");
     assert!(dns(&"x".repeat(900)).unwrap_err().to_string().len() < 250);
+    assert_eq!(printable("a\u{3164}b\u{ad}"), "a\\u{3164}b\\u{ad}");
     assert_eq!(printable("it's \"ü\" \\ \u{202e}"), "it's \"ü\" \\\\ \\u{202e}");
 }
 
@@ -215,6 +216,7 @@ fn uris_are_absolute() {
     ] {
         assert_eq!(uri(text).as_deref(), Ok(name));
     }
+    assert!(uri("http://a:b@c/").unwrap_err().to_string().contains("published"));
     let long = format!("https://a/{}", "a".repeat(2048));
     for bad in [
         "",

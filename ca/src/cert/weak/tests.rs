@@ -192,3 +192,34 @@ fn squares_are_told_apart() {
     assert_eq!(bits(&[0, 0, 1, 0]), 9);
     assert_eq!(number("100").bits(), 9);
 }
+
+/// For each point of small order a signature by nobody is accepted by the library: hence the check.
+#[test]
+fn ed25519_points_of_small_order_are_refused() {
+    use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
+    let points = [
+        "0000000000000000000000000000000000000000000000000000000000000000",
+        "0000000000000000000000000000000000000000000000000000000000000080",
+        "0100000000000000000000000000000000000000000000000000000000000000",
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa",
+        "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    ];
+    // R is the neutral element, S is zero: right whenever the digest is a multiple of the point's order.
+    let mut forged = [0; 64];
+    forged[0] = 1;
+    for point in points {
+        let point = hex::decode(point).unwrap();
+        assert_eq!(check_ed25519(&point), Err(WeakKey::SmallOrder));
+        let key = UnparsedPublicKey::new(&ED25519, &point);
+        let canonical = !point[1..].starts_with(&[0xff]) || point[0] == 0xec;
+        let accepted = (0..200_u8).any(|text| key.verify(&[text], &forged).is_ok());
+        assert!(accepted || !canonical, "{point:02x?}");
+    }
+    let base = hex::decode(format!("58{}", "66".repeat(31))).unwrap();
+    assert_eq!(check_ed25519(&base), Ok(()));
+}
