@@ -69,6 +69,9 @@ pub struct Options {
 
 pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> {
     let directory = context.new_directory()?;
+    if args.ca_cert.is_some() {
+        return Err(CommandError::usage("this version can't adopt a CA yet").hint("leave --ca-cert out"));
+    }
     let pki = provision::create(&directory, &args.options, context)?;
     let info = provision::info(&pki, context)?;
     drop(pki);
