@@ -3,6 +3,7 @@
 mod acme;
 mod hint;
 
+use ca::key::PrivateKeyError;
 use ca::keyring::KeyringError;
 use http::StatusCode;
 
@@ -144,6 +145,7 @@ fn ca_kind(error: &ca::Error) -> ProblemKind {
 fn keyring_kind(error: &KeyringError) -> ProblemKind {
     match error {
         KeyringError::Locked { .. } => ProblemKind::Denied,
+        KeyringError::Key { source: PrivateKeyError::WrongPassphrase, .. } => ProblemKind::Denied,
         KeyringError::Elsewhere { .. } | KeyringError::NoCertificate { .. } => ProblemKind::Conflict,
         _ => ProblemKind::Internal,
     }

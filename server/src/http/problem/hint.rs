@@ -1,5 +1,6 @@
 //! What a user can do about an error, where there is something to be done.
 
+use ca::key::PrivateKeyError;
 use ca::keyring::KeyringError;
 
 use crate::ops::Error;
@@ -78,6 +79,7 @@ fn ca_hint(error: &ca::Error) -> Option<&'static str> {
 fn keyring_hint(error: &KeyringError) -> Option<&'static str> {
     match error {
         KeyringError::Locked { .. } => Some(PASSPHRASE),
+        KeyringError::Key { source: PrivateKeyError::WrongPassphrase, .. } => Some(PASSPHRASE),
         KeyringError::Elsewhere { .. } => {
             Some("where the root's key is: `pki ca sign-issuing`, `pki crl publish --root --root-key FILE`")
         }
