@@ -117,7 +117,7 @@ impl Context {
                     if began.elapsed() >= self.global.wait {
                         return Err(local::held(&directory, pid, self.global.wait));
                     }
-                    waiting.pause(pid, self);
+                    waiting.pause(pid, self.global.wait);
                 }
             }
         }
@@ -140,7 +140,7 @@ pub fn open_to_serve(directory: &Path, context: &mut Context) -> Result<Pki, Com
                 if began.elapsed() >= context.global.wait {
                     return Err(local::held(directory, pid, context.global.wait));
                 }
-                waiting.pause(pid, context);
+                waiting.pause(pid, context.global.wait);
             }
         }
     }

@@ -7,7 +7,7 @@ use std::{
     cell::RefCell,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use ca::{key::Passphrase, keyring::KeyringError};
@@ -57,13 +57,13 @@ impl Waiting {
     }
 
     /// Pauses before the next attempt.
-    pub fn pause(&mut self, pid: Option<u32>, context: &mut Context) {
+    pub fn pause(&mut self, pid: Option<u32>, longest: Duration) {
         if self.pause >= LONGEST_PAUSE && !std::mem::replace(&mut self.told, true) {
             tracing::info!(?pid, "waiting for another process that holds the PKI");
         }
         // Many that wait together should not all come back together.
         let spread = Duration::from_micros(u64::from(std::process::id() % 64) * 50);
-        std::thread::sleep(self.pause.min(context.global.wait) + spread);
+        std::thread::sleep(self.pause.min(longest) + spread);
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
     }
 }
@@ -142,12 +142,18 @@ pub struct Here {
     directory: PathBuf,
     environment: Environment,
     pki: RefCell<Option<Pki>>,
+    wait: Duration,
 }
 
 impl Here {
     /// Takes an open PKI.
     pub fn new(directory: PathBuf, pki: Pki, context: &Context) -> Here {
-        Here { directory, environment: context.environment.clone(), pki: RefCell::new(Some(pki)) }
+        Here {
+            directory,
+            environment: context.environment.clone(),
+            pki: RefCell::new(Some(pki)),
+            wait: context.global.wait,
+        }
     }
 
     /// Runs an operation. One that signs asks for the keys' passphrase if nobody has given it.
@@ -157,17 +163,37 @@ impl Here {
         if signs(O::ACTION) && self.environment.input != Stream::Other {
             let asks = pki.as_ref().map(Pki::needs_passphrase).transpose().map_err(told)?;
             if asks == Some(true) {
-                let asked = passphrase::ask(PROMPT, &self.environment)?;
-                // The store lets only one in: the old handle goes first.
+                // Nobody else has to wait while the user types.
                 *pki = None;
-                let opened = open(&self.directory, Some(asked), OpenMode::Command, &self.environment);
-                *pki = Some(opened.map_err(told)?);
+                let asked = passphrase::ask(PROMPT, &self.environment)?;
+                *pki = Some(self.open_again(&asked)?);
             }
         }
         let Some(pki) = pki.as_ref() else {
             return Err(CommandError::internal("the PKI was closed").hint("run the command again"));
         };
         pki.run(operation, &server::peer::own(), self.environment.whole_second()).map_err(told)
+    }
+}
+
+impl Here {
+    /// Opens the directory once more, waiting for whoever came in between.
+    fn open_again(&self, passphrase: &Passphrase) -> Result<Pki, CommandError> {
+        let began = Instant::now();
+        let mut waiting = Waiting::new();
+        loop {
+            let passphrase = Some(passphrase.clone());
+            match open(&self.directory, passphrase, OpenMode::Command, &self.environment) {
+                Ok(pki) => return Ok(pki),
+                Err(Error::Store(store::Error::Locked { pid, .. })) if began.elapsed() < self.wait => {
+                    waiting.pause(pid, self.wait);
+                }
+                Err(Error::Store(store::Error::Locked { pid, .. })) => {
+                    return Err(held(&self.directory, pid, self.wait));
+                }
+                Err(error) => return Err(problem(&error).into()),
+            }
+        }
     }
 }
 
