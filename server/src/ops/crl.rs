@@ -1,13 +1,10 @@
 //! The published lists: `pki crl show|publish`.
 
-use std::collections::BTreeSet;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use ca::authority::{self, Current};
-use ca::cert::KeyId;
+use ca::authority::Current;
 use ca::keyring::KeyringError;
-use ca::records::{AuthorityState, KeyPlace};
+use ca::records::KeyPlace;
 use crl::Which;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -46,7 +43,7 @@ impl Operation for CrlPublish {
     fn run(self, pki: &Pki, _: &Permit, now: OffsetDateTime) -> Result<Vec<CrlView>, Error> {
         let which = match self.root {
             true => Which::All,
-            false => Which::Of(issuing_here(pki)?),
+            false => Which::Issuing,
         };
         if self.root {
             let root = Current::load(pki.store())?.root.record;
@@ -108,17 +105,6 @@ impl Operation for RootCrlInstall {
             None => Err(crl::Error::UnknownAuthority { issuer: root }.into()),
         }
     }
-}
-
-/// The issuing CAs whose key is here and whose list is kept.
-fn issuing_here(pki: &Pki) -> Result<BTreeSet<KeyId>, Error> {
-    let current = Current::load(pki.store())?.issuing.record.key_id;
-    let authorities = authority::list(pki.store())?.into_iter().filter(|authority| {
-        let signs = authority.key_id == current
-            || (!authority.role.is_root() && authority.state == AuthorityState::Retired);
-        signs && !matches!(authority.key, KeyPlace::Elsewhere { .. })
-    });
-    Ok(authorities.map(|authority| authority.key_id).collect())
 }
 
 /// The first thing that went wrong while lists were made, as an error.

@@ -7,8 +7,8 @@ use ca::cert::Certificate;
 use ca::hierarchy::{self, Rotation, publish_certificates};
 use ca::issuer::Issuer;
 use ca::key::KeyType;
-use crl::{Reason, Request, Revocation, Which};
-use store::Table;
+use ca::records::AuthorityState;
+use crl::{Outcome, Reason, Request, Target, Which};
 use time::OffsetDateTime;
 use trust::Permit;
 
@@ -100,20 +100,13 @@ pub(super) fn revoke(
     let who = permit.peer().to_string();
     let retirement = hierarchy::retire(pki.store(), &authority.key_id, &who, now)?;
     let (parent, serial) = (retirement.authority.parent, retirement.certificate.serial());
-    let key = Revocation::key(&parent, &serial);
-    let recorded = pki.store().get(&key)?;
-    let version = recorded.as_ref().map(|recorded| recorded.version);
-    let recorded = recorded.map(Table::<Revocation>::decode).transpose()?.map(|recorded| recorded.record);
     let asked = Request { reason, invalidity: None, now };
-    let ends = retirement.certificate.not_after();
+    let (not_after, key) = (retirement.certificate.not_after(), retirement.certificate.public_key().digest());
+    let target = Target { issuer: parent, serial, not_after, key: Some(key) };
     let mut batch = retirement.batch;
-    match Revocation::decide(recorded, serial, ends, &asked).map_err(crl::Error::from)? {
-        crl::Decision::Already(_) => {}
-        crl::Decision::Write(revocation) => {
-            batch.expect(key.clone(), version);
-            batch.put(key, Table::encode(&revocation));
-            pki.store().commit(batch)?;
-        }
+    let revoked = crl::revoke_into(pki.store(), &mut batch, &target, &asked)?;
+    if revoked.outcome != Outcome::Already || authority.state != AuthorityState::Revoked {
+        pki.store().commit(batch)?;
     }
     let mut publication = pki.publish_after(BTreeSet::from([parent]), now);
     if let Err(error) = publish_certificates(pki.store(), pki.directory(), now) {
