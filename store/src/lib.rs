@@ -174,7 +174,8 @@ impl Store {
         }
     }
 
-    /// Up to `limit` entries that were committed after `after`, oldest first.
+    /// Up to `limit` entries that were committed after `after`, oldest first. Fewer if they are
+    /// large; none only if there are none.
     pub fn follow(&self, after: Sequence, limit: usize) -> Result<Vec<std::sync::Arc<Entry>>, Error> {
         match &self.engine {
             Engine::Memory(engine) => engine.follow(after, limit),

@@ -152,15 +152,20 @@ fn a_damaged_index_is_built_again() {
 fn an_index_that_follows_another_history_is_built_again() {
     let dir = tempfile::tempdir().unwrap();
     let path = made(dir.path(), 5);
-    let other = dir.path().join("other");
-    let store = open(&other);
-    store.commit(Batch::new(Class::Ledger, 0, "x", "another history")).unwrap();
-    store.close();
-    fs::remove_dir_all(path.join("index")).unwrap();
-    copy(&other.join("index"), &path.join("index"));
-    let (store, report) = Store::open(&path, options()).unwrap();
-    assert!(matches!(report.index, IndexState::Rebuilt { .. }), "{:?}", report.index);
-    assert_eq!(content(&store), expected(5));
+    // Behind ours, and just as far.
+    for length in [1, 5] {
+        let other = dir.path().join(format!("other-{length}"));
+        let store = open(&other);
+        for _ in 0..length {
+            store.commit(Batch::new(Class::Ledger, 0, "x", "another history")).unwrap();
+        }
+        store.close();
+        fs::remove_dir_all(path.join("index")).unwrap();
+        copy(&other.join("index"), &path.join("index"));
+        let (store, report) = Store::open(&path, options()).unwrap();
+        assert!(matches!(report.index, IndexState::Rebuilt { .. }), "{:?}", report.index);
+        assert_eq!(content(&store), expected(5));
+    }
 }
 
 #[test]
@@ -277,4 +282,32 @@ fn no_secret_place_is_open_to_others() {
     for name in ["format", "head", "lock", "index.clean", "journal/00000001.seg"] {
         assert_eq!(fs::metadata(path.join(name)).unwrap().permissions().mode() & 0o777, 0o600, "{name}");
     }
+}
+
+#[test]
+fn following_large_entries_takes_several_calls_and_misses_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = options();
+    options.limits.recent = 0;
+    options.limits.batch = usize::MAX;
+    let (store, _) = Store::open(&dir.path().join("store"), options).unwrap();
+    for number in 1..=6u8 {
+        let mut batch = Batch::new(Class::State, 0, "tester", "large");
+        batch.put(Key::new("large"), vec![number; 3 << 20]);
+        store.commit(batch).unwrap();
+    }
+    let (mut after, mut calls) = (Sequence::ZERO, 0);
+    loop {
+        let entries = store.follow(after, 100).unwrap();
+        let Some(last) = entries.last() else { break };
+        assert_eq!(entries[0].sequence.0, after.0 + 1);
+        assert!(entries.len() <= 3);
+        after = last.sequence;
+        calls += 1;
+    }
+    assert_eq!((after, calls), (Sequence(6), 2));
+    // The largest batch is bounded, whatever the options say.
+    let mut batch = Batch::new(Class::State, 0, "tester", "too large");
+    batch.put(Key::new("large"), vec![0; 33 << 20]);
+    assert!(matches!(store.commit(batch), Err(Error::TooLarge { .. })));
 }

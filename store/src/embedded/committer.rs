@@ -163,6 +163,7 @@ impl Committer {
             match self.writer.append(&bytes, self.head.tip) {
                 Ok(at) => {
                     let cells = overlay.cells;
+                    self.shared.journal.note(self.head.tip.sequence.0 + 1, at);
                     self.head = Head { tip, end: self.writer.end };
                     self.settle(&bytes, at, cells, &index);
                     self.answer(accepted);
@@ -178,7 +179,6 @@ impl Committer {
 
     /// Brings head file and index to the frame that is now on the disk at `at`.
     fn settle(&mut self, frame: &[u8], at: Position, cells: HashMap<Key, Cell>, index: &Index) {
-        self.shared.journal.note(self.head_first(frame), at);
         if let Err(error) = self.head_file.write(self.head) {
             // The journal holds the truth; only the guard against a lost end is weaker now.
             tracing::warn!(%error, "the head file could not be written");
@@ -247,10 +247,6 @@ impl Committer {
             Error::Full { path, source } => Error::Full { path: path.clone(), source: Arc::clone(source) },
             other => Error::Index { path: self.shared.journal.layout.index(), reason: other.to_string() },
         }
-    }
-
-    fn head_first(&self, frame: &[u8]) -> u64 {
-        frame.get(16..24).and_then(|b| b.try_into().ok()).map_or(0, u64::from_le_bytes)
     }
 
     /// Tells everybody who follows, and those who asked.

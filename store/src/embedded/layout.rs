@@ -120,6 +120,21 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// The same, but never so large that a frame could not be read again.
+    pub(crate) fn readable(mut self) -> Limits {
+        self.batch = self.batch.min(MAX_BATCH);
+        self.group = self.group.clamp(1, MAX_GROUP);
+        self.group_bytes = self.group_bytes.min(MAX_BATCH);
+        self
+    }
+}
+
+/// The largest batch that [`Limits`] can allow.
+const MAX_BATCH: usize = 32 << 20;
+/// The most batches of one group: with the longest words their headers have 9 MiB.
+const MAX_GROUP: usize = 1024;
 /// The largest payload of a frame that a reader accepts; it also bounds what damage can make us
-/// allocate. Room for one largest batch on top of a full group.
+/// allocate. Room for a group that is full but for
+/// one byte, one largest batch on top, and the headers.
 pub(crate) const MAX_PAYLOAD: u32 = 96 << 20;

@@ -73,7 +73,7 @@ pub struct OpenReport {
 const MAX_SMALL_FILE: usize = 64 << 10;
 
 pub(super) fn open(dir: &Path, options: OpenOptions) -> Result<(Embedded, OpenReport), Error> {
-    let limits = options.limits;
+    let limits = options.limits.readable();
     let layout = Layout::new(dir);
     match options.create {
         Create::IfAbsent => make_dir(dir, Visibility::Secret)?,

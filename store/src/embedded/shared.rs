@@ -15,6 +15,9 @@ use super::view::View;
 use crate::chain::writes;
 use crate::{Entry, Epoch, Error, Sequence};
 
+/// How many bytes of bodies one call of `follow` reads from the journal.
+const FOLLOW_BYTES: usize = 8 << 20;
+
 /// Why the store takes no more batches.
 #[derive(Clone)]
 pub(crate) struct Failure {
@@ -123,8 +126,9 @@ impl Shared {
             }
             state.head
         };
-        let mut found = Vec::new();
+        let (mut found, mut bytes) = (Vec::new(), 0);
         self.journal.entries(after, head.end, |at, entry| {
+            bytes += entry.body.map_or(0, |(_, body)| body.len());
             let damaged =
                 |reason: String| Error::damaged(&self.journal.layout.segment(at.segment), at.offset, reason);
             let header = &entry.header;
@@ -137,7 +141,7 @@ impl Shared {
                 what: header.what.clone(),
                 writes: entry.body.map(|(_, body)| writes(body)).transpose().map_err(damaged)?,
             }));
-            Ok(if found.len() < limit { Walk::On } else { Walk::Stop })
+            Ok(if found.len() < limit && bytes < FOLLOW_BYTES { Walk::On } else { Walk::Stop })
         })?;
         Ok(found)
     }
