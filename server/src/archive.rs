@@ -59,7 +59,7 @@ pub enum Error {
     Member {
         /// The file.
         path: PathBuf,
-        /// `read`, `written` or `put in place`.
+        /// What could not be done, a participle such as `read`.
         act: &'static str,
         /// Why.
         #[source]

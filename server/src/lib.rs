@@ -9,6 +9,7 @@ pub mod layout;
 pub mod limits;
 pub mod listen;
 pub mod ops;
+pub mod own;
 pub mod peer;
 pub mod pki;
 pub mod problem;
@@ -16,5 +17,6 @@ pub mod serve;
 pub mod settings;
 #[cfg(test)]
 mod testing;
+pub mod up;
 
 pub use pki::Pki;

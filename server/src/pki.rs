@@ -3,7 +3,7 @@
 //! A clone is the same PKI. Whoever holds one may do everything to it: who is let near is decided by
 //! [`Pki::run`], which is how the socket and the command in process both come in.
 
-mod directory;
+pub(crate) mod directory;
 mod open;
 mod publish;
 

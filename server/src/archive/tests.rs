@@ -41,7 +41,7 @@ fn what_goes_in_comes_out_with_its_modes() {
         member("keys", Visibility::Secret, Source::Directory),
         member("keys/root.key", Visibility::Secret, Source::Bytes(b"key".to_vec())),
         member("ca.crt", Visibility::Public, Source::Bytes(b"certificate".to_vec())),
-        member("journal", Visibility::Secret, Source::File { path: long, length: Some(7) }),
+        member("journal", Visibility::Secret, Source::Reader(Box::new(fs::File::open(long).unwrap()), 7)),
     ]);
     assert!(!sealed.windows(11).any(|window| window == b"certificate"), "it is encrypted");
     let there = dir.path().join("there");

@@ -1,6 +1,5 @@
 //! Writing an archive.
 
-use std::fs::File;
 use std::io::{Read, Write};
 use std::iter;
 use std::path::PathBuf;
@@ -28,13 +27,8 @@ pub(crate) enum Source {
     Bytes(Vec<u8>),
     /// It is a directory.
     Directory,
-    /// From the beginning of a file, so many octets; all of them if `None`.
-    File {
-        /// The file.
-        path: PathBuf,
-        /// How many octets.
-        length: Option<u64>,
-    },
+    /// From something that was opened; exactly so many octets.
+    Reader(Box<dyn Read + Send>, u64),
 }
 
 /// How hard a passphrase is to try: scrypt's N is 2 to this power.
@@ -76,7 +70,6 @@ fn append(tar: &mut Builder<impl Write>, member: Member, time: u64) -> Result<()
         Visibility::Public => false,
     };
     let failed = |source| Error::Io { act: "written", source };
-    let unreadable = |path: &PathBuf, source| Error::Member { path: path.clone(), act: "read", source };
     match member.source {
         Source::Directory => {
             header.set_entry_type(EntryType::Directory);
@@ -89,27 +82,22 @@ fn append(tar: &mut Builder<impl Write>, member: Member, time: u64) -> Result<()
             header.set_size(bytes.len() as u64);
             tar.append_data(&mut header, &member.path, bytes.as_slice()).map_err(failed)
         }
-        Source::File { path, length } => {
-            let file = File::open(&path).map_err(|source| unreadable(&path, source))?;
-            let length = match length {
-                Some(length) => length,
-                None => file.metadata().map_err(|source| unreadable(&path, source))?.len(),
-            };
+        Source::Reader(reader, length) => {
             header.set_mode(if secret { 0o600 } else { 0o644 });
             header.set_size(length);
-            let mut exact = Exact { file, left: length };
+            let mut exact = Exact { reader, left: length };
             tar.append_data(&mut header, &member.path, &mut exact).map_err(|source| Error::Member {
-                path,
-                act: "read",
+                path: member.path,
+                act: "put into the archive",
                 source,
             })
         }
     }
 }
 
-/// Exactly so many octets of a file: a file that became shorter is an error, not a shifted archive.
+/// Exactly so many octets: a file that became shorter is an error, not a shifted archive.
 struct Exact {
-    file: File,
+    reader: Box<dyn Read + Send>,
     left: u64,
 }
 
@@ -119,7 +107,7 @@ impl Read for Exact {
         if most == 0 {
             return Ok(0);
         }
-        match self.file.read(&mut buf[..most])? {
+        match self.reader.read(&mut buf[..most])? {
             0 => Err(std::io::ErrorKind::UnexpectedEof.into()),
             read => {
                 self.left -= read as u64;

@@ -2,6 +2,7 @@
 //!
 //! A route exists because an operation stands in the table below; nothing is routed by pattern.
 
+pub(crate) mod backup;
 pub(crate) mod operation;
 pub mod problem;
 pub(crate) mod public;
@@ -21,6 +22,9 @@ use crate::ops::{self, Operation};
 pub const VERSION_HEADER: &str = "pki-version";
 /// The version of this program.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// Where a streaming backup is asked for: [`ops::backup::BackupRequest`] as JSON, the archive as answer.
+pub const BACKUP_PATH: &str = "/1.0/pki/backup";
+
 /// Where an operation is asked for.
 pub fn path<O: Operation>() -> String {
     format!("/1.0/pki/{}", O::NAME)
@@ -104,6 +108,12 @@ operations! {
 /// Every route of every listener.
 pub fn routes() -> Vec<Route> {
     let mut routes = operation_routes();
+    routes.push(Route {
+        listener: "socket",
+        methods: "POST",
+        path: BACKUP_PATH.to_owned(),
+        action: Some(Action::Backup),
+    });
     routes.extend(public::routes());
     routes
 }
@@ -111,6 +121,7 @@ pub fn routes() -> Vec<Route> {
 /// What the socket answers.
 pub(crate) fn socket_router(desk: Desk) -> Router {
     operation_router()
+        .route(BACKUP_PATH, post(backup::answer))
         .fallback(operation::unknown)
         .method_not_allowed_fallback(operation::wrong_method)
         .with_state(desk)

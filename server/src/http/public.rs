@@ -115,8 +115,9 @@ async fn answer(State(pki): State<Pki>, request: Request) -> Response {
     let path = request.uri().path();
     let found = match path.strip_prefix(CHALLENGES) {
         Some(token) => pki.challenges().answer(token).map(|answer| {
-            // Not cached: it is gone in a moment.
-            let response = plain(StatusCode::OK, answer);
+            let mut response = plain(StatusCode::OK, answer);
+            let octets = HeaderValue::from_static("application/octet-stream");
+            response.headers_mut().insert(CONTENT_TYPE, octets);
             (response, None)
         }),
         None => pki.shelf().find(path).map(|file| (Response::new(Body::empty()), Some(file))),

@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use ca::hierarchy::publish_certificates;
+use crl::Which;
 use time::OffsetDateTime;
 
 use super::Job;
 use crate::Pki;
 use crate::ops::{Error, acme};
 
+const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// Every job.

@@ -4,18 +4,22 @@
 //! is placed atomically. It streams, so it is not an [`super::Operation`]; a restore happens where no
 //! PKI is, so it needs none.
 
-use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+mod members;
+mod restore;
+
+use std::io::Write;
 
 use age::secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use store::file::Visibility;
 use time::OffsetDateTime;
+use trust::{Action, Peer};
 use zeroize::Zeroizing;
 
 use super::Error;
 use crate::Pki;
-use crate::archive::{self, MANIFEST, Member, Source, Work};
+use crate::archive::{Work, pack};
+
+pub use restore::{Restoration, restore};
 
 /// A passphrase, wiped when dropped and never shown.
 #[derive(Clone)]
@@ -87,3 +91,38 @@ pub struct Manifest {
 
 /// The form that this version writes and reads.
 const FORMAT: u32 = 1;
+
+impl Pki {
+    /// Writes a backup to `out`, encrypted; it streams.
+    ///
+    /// # Errors
+    /// A peer that may not, an empty passphrase, a file that can't be read, an `out` that fails.
+    pub fn backup(
+        &self,
+        request: &BackupRequest,
+        out: impl Write,
+        peer: &Peer,
+        now: OffsetDateTime,
+    ) -> Result<(), Error> {
+        self.backup_at(request, Work::DEFAULT, out, peer, now)
+    }
+
+    fn backup_at(
+        &self,
+        request: &BackupRequest,
+        work: Work,
+        out: impl Write,
+        peer: &Peer,
+        now: OffsetDateTime,
+    ) -> Result<(), Error> {
+        trust::decide(peer, Action::Backup, self.owner())?;
+        if request.passphrase.0.is_empty() {
+            return Err(Error::Word { word: String::new(), expected: "a passphrase" });
+        }
+        let members = members::all(self, request.keys, now)?;
+        Ok(pack(out, &request.passphrase.secret(), work, members.into_iter(), now)?)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,14 +2,18 @@
 //!
 //! Every check looks and touches nothing. A check that can't look says so: it is a finding too.
 
+mod authorities;
 mod files;
+mod journal;
 mod service;
 
+use ca::records::AuthorityState;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use trust::{Action, Permit};
 
-use super::{Error, Operation};
+use super::view::AuthorityView;
+use super::{Error, Operation, shape};
 use crate::Pki;
 
 /// Runs every check.
@@ -49,13 +53,34 @@ impl Operation for Doctor {
     type Reply = Vec<Finding>;
 
     fn run(self, pki: &Pki, _: &Permit, now: OffsetDateTime) -> Result<Vec<Finding>, Error> {
-        let mut findings = files::modes(pki.layout(), pki.owner());
+        let mut findings = vec![authorities::root_key(pki)?];
+        findings.extend(authorities::expiries(pki, now)?);
+        findings.extend(authorities::lists(pki, now)?);
+        findings.extend(authorities::own(pki, now)?);
+        findings.extend(files::modes(pki.layout(), pki.owner()));
         findings.push(files::room(pki.directory()));
+        findings.extend(journal::store(pki));
+        findings.extend(journal::restored(pki)?);
         findings.push(service::clock(pki, now)?);
         findings.extend(service::settings(pki)?);
         findings.extend(service::jobs(pki));
         Ok(findings)
     }
+}
+
+/// What whoever has just made a PKI should know.
+pub fn advice(pki: &Pki) -> Result<Vec<Finding>, Error> {
+    let mut advice = vec![authorities::root_key(pki)?];
+    advice.extend(service::settings(pki)?.into_iter().filter(|finding| finding.check == "public-url"));
+    advice.retain(|finding| finding.severity > Severity::Ok);
+    Ok(advice)
+}
+
+/// The authorities that sign now.
+pub(crate) fn current_authorities(pki: &Pki, now: OffsetDateTime) -> Result<Vec<AuthorityView>, Error> {
+    let mut authorities = shape::authorities(pki, now)?;
+    authorities.retain(|authority| authority.state == AuthorityState::Current.as_str());
+    Ok(authorities)
 }
 
 fn finding(severity: Severity, check: &str, message: impl Into<String>, hint: &str) -> Finding {

@@ -1,13 +1,12 @@
 //! Who we are and where: `pki info`.
 
 use ca::inventory;
-use ca::records::AuthorityState;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use trust::{Action, Permit};
 
 use super::{
-    Error, Operation, shape,
+    Error, Operation, doctor,
     view::{AuthorityView, CrlView},
 };
 use crate::Pki;
@@ -52,8 +51,6 @@ impl Operation for Info {
             PublicState::Listening(address) => Some(address.to_string()),
             PublicState::Failed { .. } | PublicState::Off => None,
         };
-        let mut authorities = shape::authorities(pki, now)?;
-        authorities.retain(|authority| authority.state == AuthorityState::Current.as_str());
         let lists = pki.publisher().lists(now)?;
         Ok(InfoReply {
             version: crate::http::VERSION.to_owned(),
@@ -62,7 +59,7 @@ impl Operation for Info {
             pid: std::process::id(),
             public_address,
             public_url: pki.settings()?.public_url().map(|url| url.to_string()),
-            authorities,
+            authorities: doctor::current_authorities(pki, now)?,
             lists: lists.iter().map(|list| pki.crl_view(list)).collect::<Result<_, _>>()?,
             issued: inventory::count(pki.store())?,
             sequence: pki.store().head().0,

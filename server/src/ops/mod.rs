@@ -13,6 +13,7 @@ use crate::Pki;
 pub mod acme;
 pub mod audit;
 pub mod authority;
+pub mod backup;
 pub mod config;
 pub mod crl;
 pub mod doctor;

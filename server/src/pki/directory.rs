@@ -72,7 +72,7 @@ pub enum DirectoryError {
 }
 
 /// What lies in `layout`'s directory, and who owns it. `None` for one that is not there.
-pub(super) fn examine(layout: &Layout) -> Result<(Found, Option<u32>), DirectoryError> {
+pub(crate) fn examine(layout: &Layout) -> Result<(Found, Option<u32>), DirectoryError> {
     let directory = layout.root();
     let unreadable = |source| DirectoryError::Unreadable { directory: directory.to_owned(), source };
     let owner = match fs::metadata(directory) {
@@ -99,7 +99,7 @@ pub(super) fn examine(layout: &Layout) -> Result<(Found, Option<u32>), Directory
 
 /// Refuses a directory that belongs to anybody but the user of this process: a store that root has
 /// written in could not be opened by its owner any more.
-pub(super) fn check_owner(layout: &Layout, owner: u32) -> Result<(), DirectoryError> {
+pub(crate) fn check_owner(layout: &Layout, owner: u32) -> Result<(), DirectoryError> {
     let user = rustix::process::geteuid().as_raw();
     if user == owner {
         return Ok(());

@@ -81,12 +81,11 @@ impl Pki {
         let both = Which::Of(BTreeSet::from([root, made.issuing.certificate().key_id()]));
         match &init.root_key {
             RootKeyPlace::Beside => pki.publish_first(&both, now)?,
-            RootKeyPlace::File(path) => {
+            RootKeyPlace::File(_) => {
                 // The root signs its first list now; after that it is needed once a year.
-                let key = pki.keyring().read(path).map_err(ca::Error::from)?;
-                pki.keyring().hold(root, key.into());
+                pki.publisher().lend(made.root.clone());
                 let published = pki.publish_first(&both, now);
-                pki.keyring().forget(&root);
+                pki.publisher().take_back(&root);
                 published?;
             }
         }
@@ -112,6 +111,12 @@ impl Pki {
             None => Ok(pki),
             Some(_) => Err(DirectoryError::Exists { directory: pki.directory().to_owned() }.into()),
         }
+    }
+
+    /// As an `init` that was interrupted at its worst moment leaves it.
+    #[cfg(test)]
+    pub(crate) fn begin_for_test(directory: &Path) {
+        let _begun = Pki::begin(directory, crate::testing::keys()).unwrap();
     }
 
     /// Places what a new PKI publishes.
