@@ -8,16 +8,65 @@ use time::OffsetDateTime;
 
 use super::Job;
 use crate::Pki;
+use crate::ops::crl::first_failure;
 use crate::ops::{Error, acme};
+use crate::own::{self, Kept, Own};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// Every job.
-pub(crate) static TABLE: [Job; 2] = [
+pub(crate) static TABLE: [Job; 7] = [
+    Job { name: "checkpoint", every: HOUR, run: checkpoint },
+    Job { name: "place-certificates", every: HOUR, run: place_certificates },
+    Job { name: "publish-lists", every: MINUTE, run: publish_lists },
     Job { name: "renew-acme", every: HOUR, run: renew_acme },
+    Job { name: "renew-own", every: HOUR, run: renew_own },
     Job { name: "sweep-temporaries", every: HOUR, run: sweep_temporaries },
+    Job { name: "verify-journal", every: HOUR, run: verify_journal },
 ];
+
+/// Signs a checkpoint of what has been committed since the last.
+fn checkpoint(pki: &Pki, now: OffsetDateTime) -> Result<(), Error> {
+    pki.checkpoint(now).map(|_note| ())
+}
+
+/// Places the authorities' certificates again where one is missing or a generation has ended.
+fn place_certificates(pki: &Pki, now: OffsetDateTime) -> Result<(), Error> {
+    publish_certificates(pki.store(), pki.directory(), now)?;
+    pki.fill_shelf(now)
+}
+
+/// Makes the lists that are due: at half of their validity, after a failure, or when one was lost.
+fn publish_lists(pki: &Pki, now: OffsetDateTime) -> Result<(), Error> {
+    let publication = pki.publish(&Which::Due, now)?;
+    for list in &publication.lists {
+        tracing::info!(issuer = %list.issuer, number = %list.number, entries = list.entries, "published a list");
+    }
+    first_failure(&publication)
+}
+
+/// Renews the certificates of the service and the operator, where `up` has made them.
+fn renew_own(pki: &Pki, now: OffsetDateTime) -> Result<(), Error> {
+    for own in Own::ALL.into_iter().filter(|own| own.certificate_path(pki).exists()) {
+        match own::keep(pki, own, now)? {
+            Kept::Current | Kept::Revoked => {}
+            kept @ (Kept::Made | Kept::Renewed) => tracing::info!(?own, ?kept, "our own certificate"),
+        }
+    }
+    Ok(())
+}
+
+/// Reads one segment of the journal again, another one at every hour.
+fn verify_journal(pki: &Pki, now: OffsetDateTime) -> Result<(), Error> {
+    let segments = pki.store().segments();
+    if segments == 0 {
+        return Ok(());
+    }
+    let hour = u64::try_from(now.unix_timestamp()).unwrap_or(0) / HOUR.as_secs();
+    pki.store().verify_segment(1 + hour % segments)?;
+    Ok(())
+}
 
 /// Renews what was obtained by ACME and is due. What fails is also told by `pki acme list`, with the time
 /// of the next attempt.

@@ -11,7 +11,7 @@ mod local;
 mod public;
 
 pub use connection::Stop;
-pub(crate) use connection::{Accept, Terms, serve};
+pub(crate) use connection::{Terms, serve};
 pub use error::Error;
 pub(crate) use local::LocalSocket;
 pub use local::{Reach, reach};
