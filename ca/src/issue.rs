@@ -77,11 +77,11 @@ impl Desk<'_> {
     fn issue_share(&self, orders: &[Order], now: OffsetDateTime) -> Vec<Result<Issued, Error>> {
         enum Begun {
             Answered(Box<Issued>),
-            Submitted(PendingIssue),
+            Submitted(Box<PendingIssue>),
         }
         let begin = |order| match self.plan(order, now)? {
             Planned::Repeated(issued) => Ok(Begun::Answered(issued)),
-            Planned::New(plan) => Ok(Begun::Submitted(plan.sign()?.submit(self.store))),
+            Planned::New(plan) => Ok(Begun::Submitted(Box::new(plan.sign()?.submit(self.store)))),
         };
         let begun: Vec<Result<Begun, Error>> = orders.iter().map(begin).collect();
         let finish = |(order, begun): (&Order, Result<Begun, Error>)| match begun? {

@@ -205,7 +205,7 @@ fn issuer_access(url: &str) -> Result<CustomExtension, TemplateError> {
     use x509_cert::ext::pkix::{AccessDescription, AuthorityInfoAccessSyntax};
     let extension = "authorityInfoAccess";
     let encode = || -> der::Result<Vec<u8>> {
-        let location = GeneralName::UniformResourceIdentifier(Ia5StringRef::new(url)?.try_into()?);
+        let location = GeneralName::UniformResourceIdentifier(Ia5StringRef::new(url)?.into());
         let access_method = der::oid::db::rfc5280::ID_AD_CA_ISSUERS;
         AuthorityInfoAccessSyntax(vec![AccessDescription { access_method, access_location: location }])
             .to_der()
