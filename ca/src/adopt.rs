@@ -8,6 +8,7 @@
 //! itself.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use store::file::{OnExisting, Visibility};
@@ -18,17 +19,42 @@ use crate::blocked::{self, BlockedKey};
 use crate::cert::{Certificate, CertificateError, Serial, WeakKey, printable};
 use crate::error::Error;
 use crate::hierarchy::{create, record};
-use crate::index_txt::{Row, RowReason};
+use crate::index_txt::{IndexError, Row, RowReason};
 use crate::issuer::{Issuer, IssuerCertificate, IssuerError};
 use crate::key::PrivateKey;
 use crate::keyring::Keyring;
 use crate::plan::Requester;
 use crate::records::{AuthorityRecord, IssuedProfile, IssuedRecord, KeyPlace, Role};
 
+mod files;
+
+pub use files::{files_beside, read_index};
+
 /// Why a CA can't be adopted.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AdoptError {
+    /// A file beside the index is not a certificate.
+    #[error("{} is not a certificate", path.display())]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: CertificateError,
+    },
+    /// A file could not be read.
+    #[error("what belongs to the CA can't be read")]
+    File(#[from] store::file::FileError),
+    /// Its index can't be read.
+    #[error("{} can't be taken over", path.display())]
+    Index {
+        /// The file.
+        path: PathBuf,
+        /// Which line, and what is wrong with it.
+        #[source]
+        source: IndexError,
+    },
     /// It can't sign, or not so that its name survives.
     #[error("its certificate can't be that of an authority")]
     Issuer(#[from] IssuerError),
@@ -36,7 +62,7 @@ pub enum AdoptError {
     #[error("there is another key at {} already", path.display())]
     KeyInTheWay {
         /// The file.
-        path: std::path::PathBuf,
+        path: PathBuf,
     },
     /// No certificate was given.
     #[error("there is no certificate to adopt")]

@@ -311,3 +311,12 @@ fn nothing_is_copied_from_a_csr_but_its_key() {
     let requested = Subject::requested(LeafKind::Client, &csr).unwrap();
     assert_eq!((requested.label(), requested.names().len()), ("root", 1));
 }
+
+#[test]
+fn bytes_linted_for_one_authority_are_not_signed_by_another() {
+    let pki = Pki::new();
+    let Planned::New(plan) = pki.desk().plan(&client("anna"), NOW).unwrap() else { panic!("repeated") };
+    let refused = crate::signer::certificate(plan.to_be_signed(), pki.made.root.key()).unwrap_err();
+    assert!(matches!(refused, crate::signer::SignError::WrongSigner), "{refused}");
+    crate::signer::certificate(plan.to_be_signed(), pki.made.issuing.key()).unwrap();
+}

@@ -76,7 +76,13 @@ pub struct Keyring {
     directory: PathBuf,
     passphrase: Option<Passphrase>,
     cost: ScryptCost,
-    open: Mutex<HashMap<KeyId, Arc<PrivateKey>>>,
+    open: Mutex<HashMap<KeyId, Open>>,
+}
+
+/// A key that was opened, and the issuer that it was last used for.
+struct Open {
+    key: Arc<PrivateKey>,
+    issuer: Option<Issuer>,
 }
 
 impl Keyring {
@@ -113,31 +119,44 @@ impl Keyring {
         }
     }
 
-    /// An authority, ready to sign. Opens its key at the first call, and reads no file after that.
+    /// An authority, ready to sign.
+    ///
+    /// Its key is read from its file at the first call, and its certificate checked again only when
+    /// the record has another one: every issuance comes through here.
     pub fn issuer(&self, record: &AuthorityRecord) -> Result<Issuer, KeyringError> {
         let key_id = record.key_id;
+        if let Some(issuer) = self.lock().get(&key_id).and_then(|open| open.issuer.as_ref()) {
+            if record.certificate.as_deref() == Some(issuer.certificate().certificate().der()) {
+                return Ok(issuer.clone());
+            }
+        }
         let certificate = issuer_certificate(record)?;
         let key = self.key(record)?;
-        Issuer::new(certificate, key).map_err(|source| KeyringError::Issuer { key_id, source })
+        let issuer =
+            Issuer::new(certificate, key).map_err(|source| KeyringError::Issuer { key_id, source })?;
+        if let Some(open) = self.lock().get_mut(&key_id) {
+            open.issuer = Some(issuer.clone());
+        }
+        Ok(issuer)
     }
 
     /// Opens an authority's key.
     pub fn key(&self, record: &AuthorityRecord) -> Result<Arc<PrivateKey>, KeyringError> {
-        if let Some(key) = self.lock().get(&record.key_id) {
-            return Ok(key.clone());
+        if let Some(open) = self.lock().get(&record.key_id) {
+            return Ok(open.key.clone());
         }
         if let KeyPlace::Elsewhere { note } = &record.key {
             return Err(KeyringError::Elsewhere { key_id: record.key_id, note: note.clone() });
         }
         let key = Arc::new(self.read(&self.path(record))?);
         // A key of another authority is told apart by `Issuer::new`, before it signs anything.
-        self.lock().insert(record.key_id, key.clone());
+        self.hold(record.key_id, key.clone());
         Ok(key)
     }
 
     /// Takes a key that was opened elsewhere, such as a root's from a file that the user named.
     pub fn hold(&self, key_id: KeyId, key: Arc<PrivateKey>) {
-        self.lock().insert(key_id, key);
+        self.lock().insert(key_id, Open { key, issuer: None });
     }
 
     /// Forgets an open key; its file stays.
@@ -164,7 +183,7 @@ impl Keyring {
         Ok(store::file::place(path, pem.as_bytes(), Visibility::Secret, on_existing)?)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<KeyId, Arc<PrivateKey>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<KeyId, Open>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

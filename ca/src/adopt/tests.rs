@@ -294,11 +294,13 @@ fn an_openssl_inventory_comes_along() {
     ]);
     made.run(&["ca", "-config", "DIR/ca.cnf", "-revoke", "DIR/newcerts/1002.pem"]);
 
-    let index = index_txt::parse(&std::fs::read(made.path("index.txt")).unwrap()).unwrap();
+    let index = read_index(&made.path("index.txt")).unwrap();
+    std::fs::remove_file(made.path("newcerts/1002.pem")).unwrap();
     let file = |name: &str| {
         Certificate::from_pem(&std::fs::read(made.path("newcerts").join(name)).unwrap()).unwrap()
     };
-    let issued = vec![file("1000.pem"), file("1001.pem")];
+    let issued = files_beside(&made.path("index.txt")).unwrap();
+    assert_eq!(issued, [file("1000.pem"), file("1001.pem")]);
     let adoption = made.decide(Adopt { index, issued, ..made.adopt() }).unwrap();
     assert_eq!(adoption.imported, 3);
     assert_eq!(adoption.notes, []);
@@ -318,6 +320,21 @@ fn an_openssl_inventory_comes_along() {
     let blocked = blocked::find(&store, file("1001.pem").public_key()).unwrap().unwrap();
     assert_eq!(blocked.record.serial, file("1001.pem").serial());
     assert_eq!(blocked::find(&store, file("1000.pem").public_key()).unwrap(), None);
+}
+
+#[test]
+fn what_can_not_be_read_is_named() {
+    let made = Made::usual();
+    let index = made.path("index.txt");
+    assert!(matches!(read_index(&index), Err(AdoptError::File(_))));
+    std::fs::write(&index, "X\n").unwrap();
+    let told = read_index(&index).unwrap_err();
+    assert!(matches!(&told, AdoptError::Index { path, .. } if *path == index), "{told}");
+    assert_eq!(files_beside(&index).unwrap(), [], "no directories");
+    std::fs::create_dir(made.path("newcerts")).unwrap();
+    std::fs::write(made.path("newcerts/01.pem"), "no PEM").unwrap();
+    let told = files_beside(&index).unwrap_err();
+    assert!(matches!(&told, AdoptError::Certificate { path, .. } if path.ends_with("01.pem")), "{told}");
 }
 
 #[test]

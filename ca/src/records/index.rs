@@ -1,0 +1,53 @@
+//! Where index entries lie, and what is in them. They hold no truth: they lead to a serial.
+
+use minicbor::{Decode, Encode};
+use store::{Format, Key, Record};
+
+use crate::cert::{Fingerprint, KeyId, Serial};
+
+/// Where an index leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct IndexRecord {
+    #[n(0)]
+    pub(crate) serial: Serial,
+    #[n(1)]
+    pub(crate) issuer: KeyId,
+}
+
+impl Record for IndexRecord {
+    const TREE: &'static str = "issued-by-name";
+    const FORMAT: Format = 1;
+}
+
+/// By name, then by the second of issue, then by serial.
+pub(crate) fn by_name(name: &str, issued_at: i64, serial: &Serial) -> Key {
+    of_name(name).part(format!("{}-{serial}", ordered(issued_at)))
+}
+
+/// All of one name.
+pub(crate) fn of_name(name: &str) -> Key {
+    Key::new("issued-by-name").part(name)
+}
+
+/// All that end in one second.
+pub(crate) fn by_expiry(not_after: i64) -> Key {
+    Key::new("issued-by-expiry").part(ordered(not_after))
+}
+
+pub(crate) fn by_fingerprint(fingerprint: &Fingerprint) -> Key {
+    Key::new("issued-by-fingerprint").part(fingerprint.to_string())
+}
+
+/// All of one key.
+pub(crate) fn by_key(spki: &[u8; 32]) -> Key {
+    Key::new("issued-by-key").part(hex::encode(spki))
+}
+
+pub(crate) fn by_request(digest: &[u8; 32]) -> Key {
+    Key::new("issued-by-request").part(hex::encode(digest))
+}
+
+/// Seconds as 16 hex digits that sort like the numbers; years before 1970 come first.
+pub(crate) fn ordered(seconds: i64) -> String {
+    format!("{:016x}", (seconds as u64) ^ (1 << 63))
+}
