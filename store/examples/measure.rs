@@ -122,8 +122,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("open, {name}: {:.3} s, {:?}, {}", begun.elapsed().as_secs_f64(), report.index, memory());
         let begun = Instant::now();
         if file.is_none() {
-            store.verify()?;
-            println!("verify: {:.3} s", begun.elapsed().as_secs_f64());
+            let frames: u64 = store.verify()?.segments.iter().map(|segment| segment.frames).sum();
+            println!("verify: {:.3} s, {frames} frames", begun.elapsed().as_secs_f64());
         }
         drop(store);
     }
