@@ -3,6 +3,7 @@
 //! A clone is the same PKI. Whoever holds one may do everything to it: who is let near is decided by
 //! [`Pki::run`], which is how the socket and the command in process both come in.
 
+mod adopt;
 pub(crate) mod directory;
 mod open;
 mod publish;
@@ -34,6 +35,7 @@ use crate::ops::{Error, Operation};
 use crate::serve::PublicState;
 use crate::settings::{Setting, Settings};
 
+pub use adopt::Adopted;
 pub use directory::DirectoryError;
 pub use open::OpenMode;
 

@@ -123,6 +123,7 @@ fn ca_kind(error: &ca::Error) -> ProblemKind {
         | ca::Error::Revoked { .. }
         | ca::Error::State { .. } => ProblemKind::Conflict,
         ca::Error::BlockedKey { .. }
+        | ca::Error::Adopt(_)
         | ca::Error::Certificate(_)
         | ca::Error::Csr(_)
         | ca::Error::Issuer(_)

@@ -211,3 +211,50 @@ fn a_peer_that_stalls_is_let_go() {
     }
     running.stop();
 }
+
+#[test]
+fn a_backup_streams_through_the_socket() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = start(dir.path(), Limits::default());
+    let refused = running.post(crate::http::BACKUP_PATH, r#"{"passphrase":"","keys":"included"}"#);
+    assert_eq!((refused.0, &refused.1["kind"]), (400, &json!("invalid")));
+    let body = r#"{"passphrase":"right","keys":"included"}"#;
+    let mut socket = UnixStream::connect(&running.serving.sockets[0]).unwrap();
+    let length = body.len();
+    write!(
+        socket,
+        "POST {} HTTP/1.0\r\nhost: pki\r\ncontent-length: {length}\r\n\r\n{body}",
+        crate::http::BACKUP_PATH
+    )
+    .unwrap();
+    let mut answer = Vec::new();
+    socket.read_to_end(&mut answer).unwrap();
+    let at = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
+    let head = String::from_utf8_lossy(&answer[..at]).to_lowercase();
+    assert!(head.contains(" 200 ") && head.contains("application/octet-stream"), "{head}");
+    let phrase = crate::ops::backup::Phrase::new("right".to_owned());
+    let place = dir.path().join("restored");
+    let peer = trust::Peer::InProcess;
+    crate::ops::backup::restore(&answer[at..], &phrase, &place, &peer, crate::clock::now()).unwrap();
+    assert!(place.join("keys/root.key").exists());
+    running.stop();
+}
+
+#[test]
+fn every_route_needs_a_permit_or_is_public_on_purpose() {
+    let routes = crate::http::routes();
+    for route in &routes {
+        match route.listener {
+            "socket" => {
+                assert!(route.action.is_some() && route.path.starts_with("/1.0/pki/"), "{route:?}");
+                assert_eq!(route.methods, "POST");
+            }
+            "public" => assert!(route.action.is_none() && route.methods == "GET, HEAD", "{route:?}"),
+            other => panic!("{other}"),
+        }
+    }
+    let mut paths: Vec<&str> = routes.iter().map(|route| route.path.as_str()).collect();
+    paths.sort_unstable();
+    paths.dedup();
+    assert_eq!(paths.len(), routes.len());
+}

@@ -137,3 +137,7 @@ pub(super) fn root_offline(
     let offline = hierarchy::root_offline(pki.store(), pki.keyring(), &copy, None, &who, now)?;
     shape::authority(pki, &offline, now)
 }
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

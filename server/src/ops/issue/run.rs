@@ -163,3 +163,7 @@ fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> 
         joined.collect()
     })
 }
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;
