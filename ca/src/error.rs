@@ -153,6 +153,12 @@ pub enum Error {
     /// The certificate could not be written.
     #[error("the certificate could not be written")]
     Template(#[from] TemplateError),
+    /// What allowed the change is no longer as it was.
+    #[error("what allowed this has changed in the meantime ({key})")]
+    Withdrawn {
+        /// The record that changed.
+        key: store::Key,
+    },
     /// A certificate that was signed elsewhere is not what was asked for.
     #[error("the certificate is not what was asked for: {reason}")]
     Unasked {

@@ -47,6 +47,10 @@ impl Desk<'_> {
             };
             match plan.sign()?.submit(self.store).wait() {
                 Ok(issued) => return Ok(issued),
+                // To decide anew would not bring back a permission: whoever checked it must check again.
+                Err(store::Error::Conflict { key }) if order.rests_on.contains(&key) => {
+                    return Err(Error::Withdrawn { key });
+                }
                 Err(store::Error::Conflict { .. }) => {}
                 Err(error) => return Err(error.into()),
             }

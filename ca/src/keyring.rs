@@ -125,10 +125,10 @@ impl Keyring {
     /// the record has another one: every issuance comes through here.
     pub fn issuer(&self, record: &AuthorityRecord) -> Result<Issuer, KeyringError> {
         let key_id = record.key_id;
-        if let Some(issuer) = self.lock().get(&key_id).and_then(|open| open.issuer.as_ref()) {
-            if record.certificate.as_deref() == Some(issuer.certificate().certificate().der()) {
-                return Ok(issuer.clone());
-            }
+        if let Some(issuer) = self.lock().get(&key_id).and_then(|open| open.issuer.as_ref())
+            && record.certificate.as_deref() == Some(issuer.certificate().certificate().der())
+        {
+            return Ok(issuer.clone());
         }
         let certificate = issuer_certificate(record)?;
         let key = self.key(record)?;

@@ -334,6 +334,11 @@ impl RestsOn {
         self
     }
 
+    /// Whether one of them lies at `key`.
+    pub(crate) fn contains(&self, key: &Key) -> bool {
+        self.0.iter().any(|(rested, _)| rested == key)
+    }
+
     pub(crate) fn demand(&self, batch: &mut Batch) {
         for (key, read) in &self.0 {
             batch.expect(key.clone(), *read);

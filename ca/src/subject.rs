@@ -92,12 +92,13 @@ impl Subject {
     ///
     /// For a server `name` is a DNS name or an address and comes first among the alternative names.
     pub fn typed(kind: LeafKind, name: &str, names: &[String]) -> Result<Subject, SubjectError> {
+        within_limit(names.len())?;
         let mut parsed = Vec::with_capacity(names.len() + 1);
         match kind {
             LeafKind::Client => {}
             LeafKind::Server => parsed.push(host(name)?),
         }
-        for name in names.iter().take(Self::MAX_NAMES + 1) {
+        for name in names {
             parsed.push(name.parse().map_err(|source| refused(name, source))?);
         }
         match kind {
@@ -112,8 +113,10 @@ impl Subject {
     ///
     /// A server's common name counts as a DNS name only if the CSR has no alternative names at all.
     pub fn requested(kind: LeafKind, csr: &Csr) -> Result<Subject, SubjectError> {
-        let mut names = Vec::new();
-        for name in csr.requested_names().into_iter().take(Self::MAX_NAMES + 1) {
+        let requested = csr.requested_names();
+        within_limit(requested.len())?;
+        let mut names = Vec::with_capacity(requested.len());
+        for name in requested {
             names.push(name.accept().map_err(|source| refused(&name.to_string(), source))?);
         }
         let common_name = csr.requested_common_name();
@@ -191,10 +194,15 @@ impl LeafKind {
     }
 }
 
-fn checked(kind: ProfileKind, names: Vec<SubjectAltName>) -> Result<Vec<SubjectAltName>, SubjectError> {
-    if names.len() > Subject::MAX_NAMES {
-        return Err(SubjectError::TooMany { count: names.len(), limit: Subject::MAX_NAMES });
+fn within_limit(count: usize) -> Result<(), SubjectError> {
+    match count > Subject::MAX_NAMES {
+        true => Err(SubjectError::TooMany { count, limit: Subject::MAX_NAMES }),
+        false => Ok(()),
     }
+}
+
+fn checked(kind: ProfileKind, names: Vec<SubjectAltName>) -> Result<Vec<SubjectAltName>, SubjectError> {
+    within_limit(names.len())?;
     let mut kept: Vec<SubjectAltName> = Vec::with_capacity(names.len());
     for name in names {
         if !fits(kind, &name) {
@@ -241,4 +249,61 @@ fn bare(name: &SubjectAltName) -> String {
 
 fn refused(name: &str, source: NameError) -> SubjectError {
     SubjectError::Name { name: printable(&name.chars().take(64).collect::<String>()), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn typed(kind: LeafKind, name: &str, names: &[&str]) -> Result<Subject, SubjectError> {
+        Subject::typed(kind, name, &names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
+    }
+
+    fn texts(subject: &Subject) -> Vec<String> {
+        subject.names().iter().map(SubjectAltName::to_string).collect()
+    }
+
+    #[test]
+    fn a_client_is_its_common_name() {
+        let anna = typed(LeafKind::Client, "anna", &["email:a@example.com", "dns:A.example.com."]).unwrap();
+        assert_eq!((anna.label(), anna.common_name().unwrap().as_str()), ("anna", "anna"));
+        assert_eq!(texts(&anna), ["email:a@example.com", "dns:a.example.com"]);
+        assert!(matches!(typed(LeafKind::Client, "", &[]), Err(SubjectError::Name { .. })));
+        let wildcard = typed(LeafKind::Client, "anna", &["dns:*.example.com"]).unwrap_err();
+        assert!(matches!(wildcard, SubjectError::WrongKind { .. }), "{wildcard}");
+    }
+
+    #[test]
+    fn a_server_is_its_first_name() {
+        let www =
+            typed(LeafKind::Server, "WWW.example.com", &["ip:10.0.0.1", "dns:www.example.com"]).unwrap();
+        assert_eq!(
+            (www.label(), www.common_name().unwrap().as_str()),
+            ("www.example.com", "www.example.com")
+        );
+        assert_eq!(texts(&www), ["dns:www.example.com", "ip:10.0.0.1"], "once each, the first one first");
+        let address = typed(LeafKind::Server, "2001:DB8::1", &[]).unwrap();
+        assert_eq!((address.label(), texts(&address)), ("2001:db8::1", vec!["ip:2001:db8::1".to_owned()]));
+        assert_eq!(address.common_name().unwrap().as_str(), "2001:db8::1");
+        let mixed = typed(LeafKind::Server, "10.0.0.1", &["dns:a.org"]).unwrap();
+        assert_eq!((mixed.label(), mixed.common_name().unwrap().as_str()), ("10.0.0.1", "a.org"));
+        let long = format!("{}.example.com", "a".repeat(60));
+        let long = typed(LeafKind::Server, &long, &[]).unwrap();
+        assert_eq!(long.common_name(), None, "72 characters do not fit into a common name");
+        for (name, names) in [("www", &["email:a@b.org"][..]), ("www", &["uri:https://b.org"])] {
+            let refused = typed(LeafKind::Server, name, names).unwrap_err();
+            assert!(matches!(refused, SubjectError::WrongKind { .. }), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_hundred_names_and_no_more() {
+        let many = |count: usize| {
+            let names: Vec<String> = (0..count).map(|number| format!("dns:n{number}.example.com")).collect();
+            Subject::typed(LeafKind::Client, "anna", &names)
+        };
+        assert_eq!(many(100).unwrap().names().len(), 100);
+        assert_eq!(many(101), Err(SubjectError::TooMany { count: 101, limit: 100 }));
+        assert_eq!(many(5000), Err(SubjectError::TooMany { count: 5000, limit: 100 }));
+    }
 }

@@ -391,3 +391,22 @@ fn an_adopted_root_is_rotated_into_two_tiers() {
     let desk = Desk { store: &store, keyring: &keyring, policy: &policy(), random: &random };
     desk.issue(&client("anna"), now()).unwrap();
 }
+
+#[test]
+fn a_successor_is_held_to_all_that_its_adopted_root_was() {
+    let held =
+        ["-addext", "nameConstraints=critical,permitted;DNS:example.com,excluded;DNS:secret.example.com"];
+    let made = Made::ca("/CN=Old CA", P256, &[USUAL, &held].concat());
+    let (store, keyring) = (Store::in_memory(), made.keyring());
+    let root = made.decide(made.adopt()).unwrap().commit(&store, &keyring).unwrap();
+    let random = aws_lc_rs::rand::SystemRandom::new();
+    let rotated =
+        crate::hierarchy::rotate(&store, &keyring, None, &policy(), "test", now(), &random).unwrap();
+    assert_eq!(rotated.current.certificate().constraints(), root.certificate().constraints());
+    assert_eq!(root.certificate().constraints().to_string(), "only example.com, not secret.example.com");
+    let desk = Desk { store: &store, keyring: &keyring, policy: &policy(), random: &random };
+    desk.issue(&server(&["dns:www.example.com"]), now()).unwrap();
+    for name in ["dns:secret.example.com", "dns:www.example.org"] {
+        assert!(matches!(desk.issue(&server(&[name]), now()), Err(Error::Lint(_))), "{name}");
+    }
+}

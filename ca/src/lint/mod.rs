@@ -1,7 +1,7 @@
 //! Reads what is about to be signed, independently of what wrote it, and refuses what breaks a rule.
 //!
 //! Policy is applied to these bytes, not to the request: whatever a bug or a clever request made of the
-//! fields, this is what gets a signature or not. [`certificate`] and [`list`] are the only ways to a
+//! fields, this is what gets a signature or not. [`certificate()`] and [`list()`] are the only ways to a
 //! [`Linted`], and a [`Linted`] is the only thing that [`crate::signer`] signs. Everything is checked
 //! before the answer, so that it names all that is wrong at once.
 

@@ -76,7 +76,8 @@ fn what_is_revoked_blocked_or_over_is_not_renewed() {
     let mut batch = Batch::new(Class::Ledger, 0, "test", "revoke");
     batch.put(revocation_key(&old.issuer, &old.serial), vec![1]);
     pki.store.commit(batch).unwrap();
-    assert!(pki.desk().issue(&pending, NOW).is_err());
+    let withdrawn = pki.desk().issue(&pending, NOW).unwrap_err();
+    assert!(matches!(withdrawn, Error::Withdrawn { .. }), "{withdrawn}");
     let revoked = renewed(&pki, &old, SuccessorKey::Kept, NOW).unwrap_err();
     assert!(matches!(revoked, Error::Revoked { serial } if serial == old.serial), "{revoked}");
     assert_eq!(inventory::count(&pki.store).unwrap(), 1);
