@@ -9,17 +9,25 @@
 mod local;
 mod socket;
 
+pub use local::{ask, asks_for_passphrase};
+
 use std::{
     path::{Path, PathBuf},
     time::Instant,
 };
 
-use server::{Pki, ops::Operation, pki::OpenMode};
+use server::{
+    Pki,
+    http::problem::problem,
+    ops::{Error, Operation},
+    pki::OpenMode,
+};
 
 use crate::{
     context::Context,
     environment::Environment,
     error::{CommandError, Kind},
+    passphrase,
 };
 
 /// The system service's socket.
@@ -109,7 +117,7 @@ impl Context {
             if let Some(service) = socket::Service::connect(&socket, self)? {
                 return Ok(Connection::Service(service));
             }
-            match local::try_open(&directory, OpenMode::Command, self)? {
+            match local::try_open(&directory, self)? {
                 local::Tried::Open(pki) => {
                     return Ok(Connection::Here(local::Here::new(directory, *pki, self)));
                 }
@@ -124,8 +132,12 @@ impl Context {
     }
 }
 
-/// Opens a directory for a service, waiting for commands that hold it.
-pub fn open_to_serve(directory: &Path, context: &mut Context) -> Result<Pki, CommandError> {
+/// Opens or makes a PKI for this process alone: refuses where a service runs, waits for commands.
+pub fn patiently<T>(
+    directory: &Path,
+    context: &mut Context,
+    mut act: impl FnMut(&mut Context) -> Result<T, Error>,
+) -> Result<T, CommandError> {
     let socket = directory.join("pki.socket");
     let began = Instant::now();
     let mut waiting = local::Waiting::new();
@@ -134,16 +146,34 @@ pub fn open_to_serve(directory: &Path, context: &mut Context) -> Result<Pki, Com
             return Err(CommandError::conflict(format!("a service runs on {} already", directory.display()))
                 .hint("`pki info` says which process"));
         }
-        match local::try_open(directory, OpenMode::Service, context)? {
-            local::Tried::Open(pki) => return Ok(*pki),
-            local::Tried::Locked { pid } => {
+        match act(context) {
+            Ok(done) => return Ok(done),
+            Err(Error::Store(store::Error::Locked { pid, .. })) => {
                 if began.elapsed() >= context.global.wait {
                     return Err(local::held(directory, pid, context.global.wait));
                 }
                 waiting.pause(pid, context.global.wait);
             }
+            Err(error) => return Err(problem(&error).into()),
         }
     }
+}
+
+/// Opens a directory for a service.
+pub fn open_to_serve(directory: &Path, context: &mut Context) -> Result<Pki, CommandError> {
+    local::check_owner(directory)?;
+    let mut passphrase = passphrase::given(context)?;
+    patiently(directory, context, |context| {
+        let opened = local::open(directory, passphrase.clone(), OpenMode::Service, &context.environment);
+        match opened {
+            // A service signs by itself: it needs the passphrase now.
+            Err(error) if local::asks_for_passphrase(&error, &context.environment) => {
+                passphrase = local::ask(&context.environment).or(passphrase.take());
+                local::open(directory, passphrase.clone(), OpenMode::Service, &context.environment)
+            }
+            opened => opened,
+        }
+    })
 }
 
 /// The user's own directory (XDG Base Directory Specification).

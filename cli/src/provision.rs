@@ -17,6 +17,7 @@ use server::{
 
 use crate::{
     commands::{init::Options, view},
+    connect,
     context::Context,
     error::CommandError,
     passphrase,
@@ -39,12 +40,9 @@ pub fn keys(passphrase: Option<Passphrase>, context: &Context) -> Keys {
     Keys { passphrase, cost: context.environment.scrypt }
 }
 
-/// Makes a PKI.
-pub fn create(directory: &Path, options: &Options, context: &Context) -> Result<Pki, CommandError> {
-    let name = match &options.name {
-        Some(name) => name.clone(),
-        None => default_name(),
-    };
+/// What the options ask for.
+pub fn wanted(options: &Options, context: &Context) -> Result<Init, CommandError> {
+    let name = options.name.clone().unwrap_or_else(default_name);
     let organization: CommonName = name.parse().map_err(|error| {
         CommandError::usage(format!("{name:?} cannot name an authority"))
             .because(&error)
@@ -60,10 +58,16 @@ pub fn create(directory: &Path, options: &Options, context: &Context) -> Result<
         Some(path) => RootKeyPlace::File(context.resolve(path)),
         None => RootKeyPlace::Beside,
     };
-    let init = Init { organization, key_type: options.key_type, constraints, root_key };
+    Ok(Init { organization, key_type: options.key_type, constraints, root_key })
+}
+
+/// Makes a PKI.
+pub fn create(directory: &Path, options: &Options, context: &mut Context) -> Result<Pki, CommandError> {
+    let init = wanted(options, context)?;
     let keys = keys(new_passphrase(options, context)?, context);
-    Pki::init(directory, keys, &init, &server::peer::own(), context.whole_second())
-        .map_err(|error| problem(&error).into())
+    connect::patiently(directory, context, |context| {
+        Pki::init(directory, keys.clone(), &init, &server::peer::own(), context.whole_second())
+    })
 }
 
 /// The organization's name when nobody gave one: the machine's.

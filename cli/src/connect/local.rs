@@ -104,26 +104,19 @@ pub fn absent(directory: &Path) -> CommandError {
         .hint("a PKI elsewhere is named with --dir or PKI_DIR")
 }
 
-/// Opens a directory, unless another process holds it.
-pub fn try_open(directory: &Path, mode: OpenMode, context: &mut Context) -> Result<Tried, CommandError> {
+/// Opens a directory for a command, unless another process holds it.
+pub fn try_open(directory: &Path, context: &Context) -> Result<Tried, CommandError> {
     check_owner(directory)?;
     let passphrase = passphrase::given(context)?;
-    let opened = match open(directory, passphrase, mode, &context.environment) {
-        // A service signs by itself: it needs the passphrase now.
-        Err(error) if needs_passphrase(&error) && context.environment.input != Stream::Other => {
-            let asked = passphrase::ask(PROMPT, &context.environment)?;
-            open(directory, Some(asked), mode, &context.environment)
-        }
-        opened => opened,
-    };
-    match opened {
+    match open(directory, passphrase, OpenMode::Command, &context.environment) {
         Ok(pki) => Ok(Tried::Open(Box::new(pki))),
         Err(Error::Store(store::Error::Locked { pid, .. })) => Ok(Tried::Locked { pid }),
         Err(error) => Err(problem(&error).into()),
     }
 }
 
-fn open(
+/// Opens a directory.
+pub fn open(
     directory: &Path,
     passphrase: Option<Passphrase>,
     mode: OpenMode,
@@ -133,8 +126,15 @@ fn open(
     Pki::open(directory, keys, mode, environment.whole_second())
 }
 
-fn needs_passphrase(error: &Error) -> bool {
-    matches!(error, Error::Ca(ca::Error::Keyring(KeyringError::Locked { .. })))
+/// Whether an error can be cured by asking on the terminal.
+pub fn asks_for_passphrase(error: &Error, environment: &Environment) -> bool {
+    environment.input != Stream::Other
+        && matches!(error, Error::Ca(ca::Error::Keyring(KeyringError::Locked { .. })))
+}
+
+/// Asks for the keys' passphrase; `None` if there was no answer.
+pub fn ask(environment: &Environment) -> Option<Passphrase> {
+    passphrase::ask(PROMPT, environment).ok()
 }
 
 /// A PKI that this process has opened.
