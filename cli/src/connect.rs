@@ -9,7 +9,7 @@
 mod local;
 mod socket;
 
-pub use local::{ask, asks_for_passphrase};
+pub use local::{ask, asks_for_passphrase, open};
 
 use std::{
     path::{Path, PathBuf},
@@ -138,14 +138,10 @@ pub fn patiently<T>(
     context: &mut Context,
     mut act: impl FnMut(&mut Context) -> Result<T, Error>,
 ) -> Result<T, CommandError> {
-    let socket = directory.join("pki.socket");
     let began = Instant::now();
     let mut waiting = local::Waiting::new();
     loop {
-        if socket::Service::connect(&socket, context)?.is_some() {
-            return Err(CommandError::conflict(format!("a service runs on {} already", directory.display()))
-                .hint("`pki info` says which process"));
-        }
+        refuse_service(directory, context)?;
         match act(context) {
             Ok(done) => return Ok(done),
             Err(Error::Store(store::Error::Locked { pid, .. })) => {
@@ -156,6 +152,15 @@ pub fn patiently<T>(
             }
             Err(error) => return Err(problem(&error).into()),
         }
+    }
+}
+
+/// Refuses a directory that a service runs on.
+pub fn refuse_service(directory: &Path, context: &Context) -> Result<(), CommandError> {
+    match socket::Service::connect(&directory.join("pki.socket"), context)? {
+        None => Ok(()),
+        Some(_) => Err(CommandError::conflict(format!("a service runs on {}", directory.display()))
+            .hint("`pki info` says which process; stop it first")),
     }
 }
 

@@ -5,6 +5,7 @@
 //! Everything that needs the PKI goes through [`connect`]: a running service's socket, or the same
 //! operations in process. This crate refuses to know how anything is signed or stored.
 
+mod archive;
 mod args;
 mod batch;
 mod commands;

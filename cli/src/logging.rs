@@ -9,7 +9,8 @@ pub fn start(global: &Global, environment: &Environment) {
     let chosen = environment.variable("PKI_LOG").and_then(|value| value.to_str());
     let filter = match (chosen, global.verbose) {
         (Some(directives), _) => EnvFilter::builder().parse_lossy(directives),
-        (None, 0) => EnvFilter::new("off"),
+        (None, 0) if global.quiet => EnvFilter::new("error"),
+        (None, 0) => EnvFilter::new("warn"),
         (None, 1) => EnvFilter::new("info"),
         (None, 2) => EnvFilter::new("debug"),
         (None, _) => EnvFilter::new("trace"),

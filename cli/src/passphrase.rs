@@ -46,7 +46,8 @@ pub fn of_keys(text: &str) -> Result<Passphrase, CommandError> {
     })
 }
 
-fn ask_text(prompt: &str, environment: &Environment) -> Result<Zeroizing<String>, CommandError> {
+/// Asks on the terminal for text that nobody sees.
+pub fn ask_text(prompt: &str, environment: &Environment) -> Result<Zeroizing<String>, CommandError> {
     if environment.input == Stream::Other {
         return Err(CommandError::usage(format!("{prompt}: there is no terminal to ask on"))
             .hint("give it in a file that only you can read, with --passphrase-file"));

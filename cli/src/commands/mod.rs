@@ -9,6 +9,7 @@ use crate::{
 
 mod acme;
 mod audit;
+mod backup;
 mod ca;
 mod completions;
 mod config;
@@ -21,9 +22,11 @@ mod issue_client;
 mod issue_server;
 mod list;
 mod man;
+mod passwd;
 mod reference;
 mod release;
 mod renew;
+mod restore;
 mod revoke;
 mod selector;
 mod serve;
@@ -52,7 +55,10 @@ pub enum Command {
     Crl(crl::Args),
     Audit(audit::Args),
     Ca(ca::Args),
+    Passwd(passwd::Args),
     Doctor(doctor::Args),
+    Backup(backup::Args),
+    Restore(restore::Args),
     Config(config::Args),
     Acme(acme::Args),
     Completions(completions::Args),
@@ -81,6 +87,9 @@ impl Command {
             Command::Crl(args) => crl::run(args, context),
             Command::Audit(args) => audit::run(args, context),
             Command::Ca(args) => ca::run(args, context),
+            Command::Passwd(args) => passwd::run(&args, context),
+            Command::Backup(args) => backup::run(&args, context),
+            Command::Restore(args) => restore::run(&args, context),
             Command::Doctor(args) => doctor::run(&args, context),
             Command::Config(args) => config::run(args, context),
             Command::Acme(args) => acme::run(args, context),

@@ -69,7 +69,7 @@ fn make(directory: &Path, args: &Args, context: &mut Context) -> Result<(Pki, Up
         false => provision::new_passphrase(&args.init, context)?,
     };
     connect::patiently(directory, context, |context| {
-        let mut up = |phrase| {
+        let up = |phrase| {
             let keys = provision::keys(phrase, context);
             server::up::up(directory, keys, &init, &server::peer::own(), context.whole_second())
         };

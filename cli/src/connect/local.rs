@@ -5,6 +5,7 @@
 
 use std::{
     cell::RefCell,
+    io::Write,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -14,7 +15,7 @@ use ca::{key::Passphrase, keyring::KeyringError};
 use server::{
     Pki,
     http::problem::problem,
-    ops::{Error, Operation},
+    ops::{Error, Operation, backup::BackupRequest},
     pki::{Keys, OpenMode},
 };
 use trust::Action;
@@ -177,6 +178,16 @@ impl Here {
 }
 
 impl Here {
+    /// Streams a backup.
+    pub fn backup(&self, request: &BackupRequest, out: &mut dyn Write) -> Result<(), CommandError> {
+        let pki = self.pki.borrow();
+        let Some(pki) = pki.as_ref() else {
+            return Err(CommandError::internal("the PKI was closed").hint("run the command again"));
+        };
+        pki.backup(request, out, &server::peer::own(), self.environment.whole_second())
+            .map_err(|error| problem(&error).into())
+    }
+
     /// Opens the directory once more, waiting for whoever came in between.
     fn open_again(&self, passphrase: &Passphrase) -> Result<Pki, CommandError> {
         let began = Instant::now();

@@ -2,7 +2,7 @@
 
 use std::{
     cell::Cell,
-    io,
+    io::{self, Write},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -10,10 +10,11 @@ use std::{
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, body::Bytes, header};
 use hyper_util::rt::TokioIo;
+use serde::Serialize;
 use server::{
     http::{VERSION, VERSION_HEADER},
     ops::Operation,
-    problem::{Problem, ProblemKind},
+    problem::Problem,
 };
 use tokio::{net::UnixStream, runtime::Runtime};
 
@@ -38,8 +39,10 @@ pub struct Service {
 /// What came back.
 struct Answer {
     success: bool,
+    /// Whether it has too much to do, and has not even begun (RFC 9110 §10.2.3).
+    busy: bool,
     version: Option<String>,
-    body: Bytes,
+    body: Vec<u8>,
 }
 
 /// How a call may fail before there is an answer.
@@ -96,17 +99,54 @@ impl Service {
                 return serde_json::from_slice(&answer.body)
                     .map_err(|error| self.unreadable(&answer, &error));
             }
-            let problem: Problem =
-                serde_json::from_slice(&answer.body).map_err(|error| self.unreadable(&answer, &error))?;
-            if problem.kind == ProblemKind::Unavailable && began.elapsed() < self.patience {
+            if answer.busy && began.elapsed() < self.patience {
                 std::thread::sleep(Duration::from_millis(200));
                 continue;
             }
+            let problem: Problem =
+                serde_json::from_slice(&answer.body).map_err(|error| self.unreadable(&answer, &error))?;
             return Err(problem.into());
         }
     }
 
+    /// Asks for something that streams, and writes it to `out`.
+    pub fn download<R: Serialize>(
+        &self,
+        path: &str,
+        request: &R,
+        out: &mut dyn Write,
+    ) -> Result<(), CommandError> {
+        let body = serde_json::to_vec(request)
+            .map_err(|error| CommandError::internal("cannot write the request as JSON").because(&error))?;
+        let mut written = Ok(());
+        let mut take = |part: &[u8]| {
+            written = out.write_all(part);
+            written.is_ok()
+        };
+        let sent = self.runtime.block_on(self.exchange(path, Bytes::from(body), Some(&mut take)));
+        written?;
+        let answer = sent.map_err(|broken| self.broken(&broken))?;
+        self.compare_versions(answer.version.as_deref());
+        if answer.success {
+            return Ok(());
+        }
+        let problem: Problem =
+            serde_json::from_slice(&answer.body).map_err(|error| self.unreadable(&answer, &error))?;
+        Err(problem.into())
+    }
+
     async fn send(&self, path: &str, body: Bytes) -> Result<Answer, Broken> {
+        self.exchange(path, body, None).await
+    }
+
+    /// One request and its answer. The body of a success goes to `take`, if there is one, as it comes;
+    /// `take` says whether it wants more.
+    async fn exchange(
+        &self,
+        path: &str,
+        body: Bytes,
+        take: Option<&mut dyn FnMut(&[u8]) -> bool>,
+    ) -> Result<Answer, Broken> {
         let midway = |error: hyper::Error| Broken::Midway(Box::new(error));
         let stream = reach(&self.socket).await.map_err(Broken::Unreached)?;
         let exchange = async {
@@ -121,13 +161,26 @@ impl Service {
             let respond = async {
                 let response = sender.send_request(request).await.map_err(midway)?;
                 let success = response.status().is_success();
-                let version = response
-                    .headers()
-                    .get(VERSION_HEADER)
-                    .and_then(|value| value.to_str().ok())
-                    .map(str::to_string);
-                let body = response.into_body().collect().await.map_err(midway)?.to_bytes();
-                Ok(Answer { success, version, body })
+                let busy = response.headers().contains_key(header::RETRY_AFTER);
+                let version = response.headers().get(VERSION_HEADER);
+                let version = version.and_then(|value| value.to_str().ok()).map(str::to_string);
+                let mut body = response.into_body();
+                let mut gathered = Vec::new();
+                let mut take = take.filter(|_| success);
+                while let Some(frame) = body.frame().await {
+                    let Ok(part) = frame.map_err(midway)?.into_data() else { continue };
+                    let goes_on = match &mut take {
+                        None => {
+                            gathered.extend_from_slice(&part);
+                            true
+                        }
+                        Some(take) => take(&part),
+                    };
+                    if !goes_on {
+                        break;
+                    }
+                }
+                Ok(Answer { success, busy, version, body: gathered })
             };
             tokio::pin!(connection, respond);
             tokio::select! {
