@@ -22,6 +22,7 @@ use time::OffsetDateTime;
 struct Site {
     store: Store,
     sealing: Arc<SealingKey>,
+    gate: Gate,
 }
 
 impl Site {
@@ -29,13 +30,14 @@ impl Site {
         let dir = tempfile::tempdir().unwrap();
         let random = aws_lc_rs::rand::SystemRandom::new();
         let sealing = SealingKey::load_or_create(&dir.path().join("store.key"), &random).unwrap();
-        Site { store: Store::in_memory(), sealing: Arc::new(sealing) }
+        Site { store: Store::in_memory(), sealing: Arc::new(sealing), gate: Gate::default() }
     }
 
     fn client(&self) -> Client {
         #[allow(clippy::disallowed_methods)]
         let clock: Clock = Arc::new(OffsetDateTime::now_utc);
-        Client::new(self.store.clone(), self.sealing.clone(), clock, Limits::default(), "test")
+        let gate = self.gate.clone();
+        Client::new(self.store.clone(), self.sealing.clone(), clock, Limits::default(), gate, "test")
     }
 
     fn accounts(&self) -> Vec<AccountRecord> {
@@ -230,6 +232,38 @@ fn an_authority_that_forgot_us_gets_a_new_account() {
         assert_eq!(site.accounts().len(), 1);
         assert_ne!(site.accounts(), before);
     }
+}
+
+#[test]
+fn two_that_come_at_once_make_one_account() {
+    let (site, mut pebble) = (Site::new(), Pebble::start());
+    for _ in 0..2 {
+        let applications: Vec<Application> =
+            (0..4).map(|n| application(&pebble, &[&format!("n{n}.example")])).collect();
+        run(async {
+            let listener = Standalone::bind(&pebble.http_address()).await.unwrap();
+            let client = site.client();
+            let obtain = async |application: &Application| {
+                let obtained = client.obtain(application, listener.board(), &mut |_| ()).await.unwrap();
+                site.settle(&obtained, application);
+            };
+            let [a, b, c, d] = &applications[..] else { unreachable!() };
+            tokio::join!(obtain(a), obtain(b), obtain(c), obtain(d));
+        });
+        assert_eq!((pebble.accounts(), pebble.orders()), (1, 4));
+        assert_eq!(site.accounts().len(), 1);
+        // Again, with the account lost to all of them at once.
+        pebble.restart();
+    }
+}
+
+#[test]
+fn a_hundred_names_are_no_trouble() {
+    let (site, pebble) = (Site::new(), Pebble::start());
+    let names: Vec<String> = (0..100).map(|n| format!("n{n}.example")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let obtained = obtain(&site, &pebble, &application(&pebble, &names)).obtained();
+    assert_eq!(obtained.certificate.leaf().names().len(), 100);
 }
 
 #[test]

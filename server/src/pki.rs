@@ -69,6 +69,7 @@ struct Shared {
     shelf: Shelf,
     public: ArcSwap<PublicState>,
     stop: ArcSwap<Stop>,
+    acme_gate: acme::client::Gate,
 }
 
 impl Pki {
@@ -193,6 +194,11 @@ impl Pki {
         self.shared.public.store(Arc::new(state));
     }
 
+    /// Lets one operation at a time make an ACME account.
+    pub(crate) fn acme_gate(&self) -> &acme::client::Gate {
+        &self.shared.acme_gate
+    }
+
     /// Tells when the service ends; never, if none runs in this process. For what waits long.
     pub(crate) fn stop(&self) -> Stop {
         (**self.shared.stop.load()).clone()
@@ -239,6 +245,7 @@ impl Pki {
                 shelf: Shelf::default(),
                 public: ArcSwap::from_pointee(PublicState::Off),
                 stop: ArcSwap::from_pointee(Stop::new()),
+                acme_gate: acme::client::Gate::default(),
             }),
         })
     }

@@ -106,6 +106,10 @@ pub async fn serve(
         None => None,
     };
     let serving = Serving { sockets: paths, public: public.as_ref().map(PublicListener::address) };
+    if let Some(address) = serving.public {
+        // Before the first job runs: a renewal asks who answers its challenge.
+        pki.set_public_state(PublicState::Listening(address));
+    }
 
     let desk = Desk::new(pki.clone(), limits.clone());
     let mut tasks = tokio::task::JoinSet::new();

@@ -4,6 +4,8 @@
 //! The key is sealed and durable before the authority hears of it. An account that the authority has
 //! forgotten is replaced by a new one, and the caller is told. Nobody agrees to terms but the user.
 
+use std::sync::Arc;
+
 use aws_lc_rs::digest::{SHA256, digest};
 use http::header::LOCATION;
 use instant_acme::{Account, Key};
@@ -21,39 +23,68 @@ use crate::wire::jws::AccountKey;
 
 const CREATING: &str = "a new account";
 
+/// How often another run may win before this one gives up.
+const RACES: u32 = 3;
+
 /// Whether a forgotten account may be replaced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Replace {
-    /// The authority does not know the one that is stored.
-    Lost,
+    /// The authority does not know the one with this URL.
+    Lost(String),
     /// Use the one that is stored.
     No,
 }
 
+/// Lets one run at a time look for an account and make one; every clone is the same gate. Without it
+/// two that come at once for the first time would both make one.
+#[derive(Clone, Default)]
+pub struct Gate(Arc<tokio::sync::Mutex<()>>);
+
 impl Client {
     /// The account for an application, created if there is none yet.
+    ///
+    /// Should another node make one at the same time, one key is stored, both register it, and the
+    /// authority answers both with the same account (RFC 8555 §7.3.1).
     pub(crate) async fn account(
         &self,
         session: &Session,
         application: &Application,
-        replace: Replace,
+        mut replace: Replace,
+        note: &mut dyn FnMut(Note),
+    ) -> Result<Account, Error> {
+        let _alone = self.gate.0.lock().await;
+        for _ in 0..RACES {
+            match self.account_once(session, application, &replace, note).await {
+                Err(Error::Busy { .. }) => replace = Replace::No,
+                outcome => return outcome,
+            }
+        }
+        Err(Error::Busy { names: application.names.to_string() })
+    }
+
+    async fn account_once(
+        &self,
+        session: &Session,
+        application: &Application,
+        replace: &Replace,
         note: &mut dyn FnMut(Note),
     ) -> Result<Account, Error> {
         let authority = &application.authority;
         let name = account_name(authority);
         let stored = Table::<AccountRecord>::get(&self.store, &name)?;
         let record = match (stored, replace) {
-            (Some(stored), Replace::No) if stored.record.url.is_some() => {
+            (Some(stored), Replace::Lost(url)) if stored.record.url.as_ref() == Some(url) => {
+                note(Note::AccountLost { directory: session.url.to_string() });
+                self.new_key(&name, authority, application, Some(stored))?
+            }
+            // It is there, or another run has replaced the one that was lost.
+            (Some(stored), _) if stored.record.url.is_some() => {
                 let account = self.stored_account(session, &name, &stored.record).await?;
                 self.update_contact(session, &account, application, stored, &name).await?;
                 return Ok(account);
             }
             // The key is there, the answer to newAccount never came: the same key again (§7.3.1).
-            (Some(stored), Replace::No) => stored,
-            (Some(stored), Replace::Lost) => {
-                note(Note::AccountLost { directory: session.url.to_string() });
-                self.new_key(&name, authority, application, Some(stored))?
-            }
+            (Some(stored), _) => stored,
             (None, _) => {
                 agree(session, application.terms)?;
                 self.new_key(&name, authority, application, None)?

@@ -34,6 +34,7 @@ use store::Store;
 use store::seal::SealingKey;
 use time::OffsetDateTime;
 
+pub use account::Gate;
 pub use authority::{Authority, DirectoryUrl, ExternalAccount};
 pub use certificates::{certificate, certificates};
 pub use http::Roots;
@@ -54,6 +55,7 @@ pub struct Client {
     sealing: Arc<SealingKey>,
     clock: Clock,
     limits: Limits,
+    gate: Gate,
     who: String,
 }
 
@@ -127,10 +129,17 @@ impl fmt::Display for Note {
 }
 
 impl Client {
-    /// A client that keeps its accounts and orders in `store`, secrets sealed with `sealing`. `who` is
-    /// the name in the audit trail.
-    pub fn new(store: Store, sealing: Arc<SealingKey>, clock: Clock, limits: Limits, who: &str) -> Client {
-        Client { store, sealing, clock, limits, who: who.to_owned() }
+    /// A client that keeps its accounts and orders in `store`, secrets sealed with `sealing`. All clients
+    /// of one process share a `gate`. `who` is the name in the audit trail.
+    pub fn new(
+        store: Store,
+        sealing: Arc<SealingKey>,
+        clock: Clock,
+        limits: Limits,
+        gate: Gate,
+        who: &str,
+    ) -> Client {
+        Client { store, sealing, clock, limits, gate, who: who.to_owned() }
     }
 
     /// The bounds in force.

@@ -98,7 +98,7 @@ impl Client {
             match self.talk(&session, &account, application, &id, challenges, note).await {
                 Ok(Outcome::Obtained(obtained)) => return Ok(*obtained),
                 Ok(Outcome::BeginAnew) => note(Note::BegunAnew { names: names.to_string() }),
-                Err(error) if is_lost(&error) => replace = Replace::Lost,
+                Err(error) if is_lost(&error) => replace = Replace::Lost(account.id().to_owned()),
                 Err(error) => return Err(error),
             }
         }

@@ -39,7 +39,8 @@ pub struct Job {
 /// The client for one peer.
 pub fn client(pki: &Pki, who: &str) -> Result<Client, Error> {
     let (store, sealing) = (pki.store().clone(), pki.sealing()?.clone());
-    Ok(Client::new(store, sealing, Arc::new(clock::now), Limits::default(), who))
+    let gate = pki.acme_gate().clone();
+    Ok(Client::new(store, sealing, Arc::new(clock::now), Limits::default(), gate, who))
 }
 
 /// Obtains the certificate, places it, records it.
