@@ -160,8 +160,8 @@ impl Drop for Pebble {
     }
 }
 
-/// A listener's certificate under a root of its own, as Debian's package has none.
-fn certify(folder: &Path) {
+/// A listener's certificate under a root of its own: `root.pem`, `listener.pem`, `listener.key`.
+pub fn certify(folder: &Path) {
     let openssl = |arguments: &str| {
         let output = Command::new("openssl")
             .args(arguments.split(' '))
