@@ -3,6 +3,8 @@
 //! What a user sees is tested through the program (`tests/suite/acme.rs`); here is what only the library
 //! can show: a crash between any two stages, and what reaches the authority after it.
 
+#![allow(clippy::unwrap_used)]
+
 #[path = "../../tests/src/pebble.rs"]
 #[allow(dead_code)]
 mod pebble;

@@ -3,6 +3,8 @@
 //! What it would put into a certificate is in the tests of `client::check`; here it is HTTP, spoken by
 //! `openssl s_server`, which sends a file as the whole answer.
 
+#![allow(clippy::unwrap_used)]
+
 #[path = "../../tests/src/pebble.rs"]
 #[allow(dead_code)]
 mod pebble;

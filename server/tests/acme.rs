@@ -2,6 +2,8 @@
 //!
 //! The same through the program is in `tests/suite/acme.rs`.
 
+#![allow(clippy::unwrap_used)]
+
 #[path = "../../tests/src/pebble.rs"]
 #[allow(dead_code)]
 mod pebble;
