@@ -124,6 +124,46 @@ fn a_compromised_key_is_blocked_and_takes_its_other_certificates_with_it() {
     assert_eq!(pki.store.head(), head, "and again changes nothing");
 }
 
+#[test]
+fn a_certificate_issued_while_its_key_is_being_blocked_falls_as_well() {
+    let pki = Pki::new(KeyType::P256);
+    let key = PrivateKey::generate(KeyType::P256).unwrap();
+    let first = pki.desk_issue("web-0", &key).unwrap().record;
+    // Thousands of others widen the time between looking for siblings and blocking the key.
+    let mut targets: Vec<Target> = (0..5_000).map(|number| pki.target(number)).collect();
+    targets.push(Target::from(&first));
+    let issued = thread::scope(|scope| {
+        let issuing = scope.spawn(|| {
+            let names = (1..).map(|number| format!("web-{number}"));
+            names.take_while(|name| pki.desk_issue(name, &key).is_ok()).count()
+        });
+        crl::revoke(&pki.store, &targets, &pki.request(Reason::KeyCompromise), "test").unwrap();
+        issuing.join().unwrap()
+    });
+    assert!(issued > 0, "nothing was issued meanwhile");
+    let all = ca::inventory::by_key(&pki.store, &key.public_key().digest()).unwrap();
+    assert_eq!(all.len(), issued + 1);
+    for certificate in all {
+        let found = pki.revoked.find(&pki.issuing(), &certificate.record.serial).unwrap();
+        assert_eq!(
+            found.map(|found| found.reason),
+            Some(Reason::KeyCompromise),
+            "{}",
+            certificate.record.name
+        );
+    }
+}
+
+#[test]
+fn a_batch_rests_on_the_revocation_as_it_was_read() {
+    let pki = Pki::new(KeyType::P256);
+    let mut batch = Batch::new(Class::Ledger, pki.now.unix_timestamp(), "test", "revoke");
+    crl::revoke_into(&pki.store, &mut batch, &pki.target(1), &pki.request(Reason::Superseded)).unwrap();
+    pki.revoke([1], Reason::KeyCompromise);
+    assert!(matches!(pki.store.commit(batch), Err(store::Error::Conflict { .. })));
+    assert_eq!(found(&pki, 1).unwrap().reason, Reason::KeyCompromise);
+}
+
 impl Pki {
     fn revoke_records(&self, records: &[&ca::records::IssuedRecord], reason: Reason) {
         let targets: Vec<Target> = records.iter().map(|record| Target::from(*record)).collect();
