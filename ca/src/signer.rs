@@ -41,6 +41,13 @@ pub fn list(linted: &Linted<ForList>, issuer: &Issuer) -> Result<Vec<u8>, SignEr
     sign(linted, issuer.key())
 }
 
+/// As [`list`], for large ones: the list is built around its to-be-signed bytes where they lie.
+pub fn list_in_place(linted: Linted<ForList>, issuer: &Issuer) -> Result<Vec<u8>, SignError> {
+    let signature = signature(&linted, issuer.key())?;
+    let algorithm = linted.algorithm();
+    Ok(assemble(linted.into_tbs(), algorithm, &signature))
+}
+
 /// Signs a list with a key that no record here belongs to: the root's, where it lives.
 pub fn list_with_key(linted: &Linted<ForList>, key: &PrivateKey) -> Result<Vec<u8>, SignError> {
     sign(linted, key)
@@ -48,24 +55,33 @@ pub fn list_with_key(linted: &Linted<ForList>, key: &PrivateKey) -> Result<Vec<u
 
 /// `SIGNED{…}` of RFC 5280 §4.1 and §5.1: the bytes, the algorithm, the signature.
 fn sign<K>(linted: &Linted<K>, key: &PrivateKey) -> Result<Vec<u8>, SignError> {
+    let signature = signature(linted, key)?;
+    Ok(assemble(linted.tbs().to_vec(), linted.algorithm(), &signature))
+}
+
+/// The signature alone, verified.
+fn signature<K>(linted: &Linted<K>, key: &PrivateKey) -> Result<Vec<u8>, SignError> {
     if key.public_key().digest() != *linted.signer() {
         return Err(SignError::WrongSigner);
     }
     let signature = key.sign(linted.tbs()).map_err(SignError::Key)?;
     let data = SignedData { tbs: linted.tbs(), algorithm: linted.algorithm(), signature: &signature };
     data.verify(key.public_key()).map_err(SignError::Verify)?;
-    Ok(assemble(linted.tbs(), linted.algorithm(), &signature))
+    Ok(signature)
 }
 
-fn assemble(tbs: &[u8], algorithm: &[u8], signature: &[u8]) -> Vec<u8> {
+fn assemble(tbs: Vec<u8>, algorithm: &[u8], signature: &[u8]) -> Vec<u8> {
     const SEQUENCE: u8 = 0x30;
     const BIT_STRING: u8 = 0x03;
     let mut bits = header(BIT_STRING, signature.len() + 1);
     bits.push(0); // no unused bits
-    let length = tbs.len() + algorithm.len() + bits.len() + signature.len();
-    let mut der = header(SEQUENCE, length);
-    der.reserve_exact(length);
-    for part in [tbs, algorithm, &bits, signature] {
+    let around = algorithm.len() + bits.len() + signature.len();
+    let outer = header(SEQUENCE, tbs.len() + around);
+    // A list may be large: it grows in place instead of being copied.
+    let mut der = tbs;
+    der.reserve_exact(outer.len() + around);
+    der.splice(0..0, outer);
+    for part in [algorithm, &bits, signature] {
         der.extend_from_slice(part);
     }
     der

@@ -50,6 +50,11 @@ impl<K> Linted<K> {
         &self.tbs
     }
 
+    /// The bytes, given up.
+    pub(crate) fn into_tbs(self) -> Vec<u8> {
+        self.tbs
+    }
+
     /// The AlgorithmIdentifier of the signature, DER; it stands inside the bytes as well.
     pub(crate) fn algorithm(&self) -> &'static [u8] {
         self.algorithm
