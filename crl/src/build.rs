@@ -58,8 +58,8 @@ pub(crate) fn signed_list(
         claim(store, &issuer_id, &draft.record, draft.previous, terms.now)?;
         Ok(draft)
     })?;
-    let der =
-        signer::list(&draft.linted, issuer).map_err(|source| Error::Sign { issuer: issuer_id, source })?;
+    let der = signer::list_in_place(draft.linted, issuer)
+        .map_err(|source| Error::Sign { issuer: issuer_id, source })?;
     Ok(SignedList { record: draft.record, der })
 }
 

@@ -62,7 +62,8 @@ pub fn to_be_signed<'a>(head: &ListHead<'_>, entries: impl Iterator<Item = &'a E
         + revoked_field
         + extensions.len();
 
-    let mut out = Vec::with_capacity(der::size(content));
+    // With room for the signature, which is put around these bytes where they lie.
+    let mut out = Vec::with_capacity(der::size(content) + SIGNATURE);
     der::header(&mut out, der::SEQUENCE, content);
     der::value(&mut out, der::INTEGER, &version);
     out.extend_from_slice(head.algorithm);
@@ -102,6 +103,9 @@ fn extension(id: &[u8], content: &[u8]) -> Vec<u8> {
     der::value(&mut out, der::OCTET_STRING, content);
     out
 }
+
+/// Octets that the longest signature, RSA-8192, and what belongs to it need.
+const SIGNATURE: usize = 1_100;
 
 /// A reason's extension is always this long: the code is one octet.
 const REASON_EXTENSION: usize = 12;
