@@ -106,7 +106,7 @@ mod tests {
 
     fn fails_first(_: &Pki, _: OffsetDateTime) -> Result<(), Error> {
         match RUNS.fetch_add(1, Ordering::SeqCst) {
-            0 => Err(Error::Absent { operation: "test" }),
+            0 => Err(Error::Nameless),
             1 => panic!("a defect"),
             _ => Ok(()),
         }
@@ -119,7 +119,7 @@ mod tests {
         let pki = Pki::in_memory(Path::new("/nowhere"), 0).unwrap();
         let stop = Stop::new();
         once(&pki, &JOBS[0]).await;
-        assert_eq!(pki.job_failures().now()["test"].causes, ["test is not part of this version"]);
+        assert_eq!(pki.job_failures().now()["test"].causes, [Error::Nameless.to_string()]);
         once(&pki, &JOBS[0]).await;
         assert!(pki.job_failures().now()["test"].causes[0].contains("defect"));
         let running = tokio::spawn(run(pki.clone(), &JOBS, stop.clone()));

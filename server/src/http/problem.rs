@@ -60,7 +60,6 @@ fn all_causes(error: &Error) -> Vec<String> {
 
 fn kind(error: &Error) -> ProblemKind {
     match error {
-        Error::Absent { .. } => ProblemKind::Unavailable,
         Error::Acme(error) => acme::kind(error),
         Error::Archive(error) => archive_kind(error),
         Error::Ca(error) => ca_kind(error),

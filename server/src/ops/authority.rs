@@ -38,6 +38,7 @@ pub struct CaRotate {
 /// What a rotation came to.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[expect(clippy::large_enum_variant, reason = "one at a time, on its way to whoever asked")]
 pub enum Rotated {
     /// The key is here; this CSR (PEM) goes to the root.
     Csr(String),

@@ -7,15 +7,9 @@ use crate::{archive, settings};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// This version can't do it yet.
-    #[error("{operation} is not part of this version")]
-    Absent {
-        /// The operation's name.
-        operation: &'static str,
-    },
     /// An ACME authority, or our talk with it.
     #[error(transparent)]
-    Acme(#[from] ::acme::Error),
+    Acme(Box<::acme::Error>),
     /// A backup could not be written or read.
     #[error(transparent)]
     Archive(#[from] archive::Error),
@@ -33,7 +27,7 @@ pub enum Error {
     Ca(#[from] ca::Error),
     /// Revocation or publication was refused or failed.
     #[error(transparent)]
-    Crl(#[from] crl::Error),
+    Crl(Box<crl::Error>),
     /// This peer may not do it.
     #[error(transparent)]
     Denied(#[from] trust::Denied),
@@ -115,4 +109,16 @@ pub enum Error {
         /// What was expected, with its article.
         expected: &'static str,
     },
+}
+
+impl From<::acme::Error> for Error {
+    fn from(error: ::acme::Error) -> Error {
+        Error::Acme(Box::new(error))
+    }
+}
+
+impl From<crl::Error> for Error {
+    fn from(error: crl::Error) -> Error {
+        Error::Crl(Box::new(error))
+    }
 }

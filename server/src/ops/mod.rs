@@ -40,8 +40,5 @@ pub trait Operation: Serialize + DeserializeOwned + Send + 'static {
     /// Does it. Blocks until it is durable: from async code call it inside `spawn_blocking`.
     ///
     /// `permit` says who asks; callers come in by [`Pki::run`], which decides that.
-    fn run(self, pki: &Pki, permit: &Permit, now: OffsetDateTime) -> Result<Self::Reply, Error> {
-        let _ = (pki, permit, now);
-        Err(Error::Absent { operation: Self::NAME })
-    }
+    fn run(self, pki: &Pki, permit: &Permit, now: OffsetDateTime) -> Result<Self::Reply, Error>;
 }

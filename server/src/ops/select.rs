@@ -48,7 +48,7 @@ fn signed_by_ours(pki: &Pki, certificate: Certificate) -> Result<Found, Error> {
             Err(error) => last = Some(error),
         }
     }
-    Err(last.map_or(Error::Ca(ca::Error::NotInitialised), Error::Crl))
+    Err(last.map_or(Error::Ca(ca::Error::NotInitialised), Error::from))
 }
 
 /// The one certificate that is meant among those that are valid.

@@ -48,17 +48,12 @@ pub(super) fn hint(error: &Error) -> Option<String> {
         Error::Authority { .. } => "an issuing CA is revoked with `pki ca revoke KEYID`",
         Error::Publish { .. } => "`pki crl publish` tries again",
         Error::Ca(error) => return ca_hint(error).map(str::to_owned),
-        Error::Crl(crl::Error::Keyring { source, .. }) => return keyring_hint(source).map(str::to_owned),
-        Error::Crl(crl::Error::Reason(_)) => "the reasons are those of RFC 5280 §5.3.1",
+        Error::Crl(error) => return crl_hint(error).map(str::to_owned),
         Error::NotHeld { .. } => "only a certificateHold can be released",
         Error::NotValid { .. } => "issue a new one",
-        Error::Archive(_)
-        | Error::Absent { .. }
-        | Error::Crl(_)
-        | Error::Denied(_)
-        | Error::Limit { .. }
-        | Error::Nameless
-        | Error::Word { .. } => return None,
+        Error::Archive(_) | Error::Denied(_) | Error::Limit { .. } | Error::Nameless | Error::Word { .. } => {
+            return None;
+        }
     };
     Some(hint.to_owned())
 }
@@ -72,6 +67,14 @@ fn ca_hint(error: &ca::Error) -> Option<&'static str> {
         ca::Error::NotInitialised => Some("`pki up` makes a PKI and serves it, `pki init` only makes it"),
         ca::Error::RecordsMissing { .. } => Some("restore the directory from a backup"),
         ca::Error::NotFound { .. } => Some("`pki list` shows what there is"),
+        _ => None,
+    }
+}
+
+fn crl_hint(error: &crl::Error) -> Option<&'static str> {
+    match error {
+        crl::Error::Keyring { source, .. } => keyring_hint(source),
+        crl::Error::Reason(_) => Some("the reasons are those of RFC 5280 §5.3.1"),
         _ => None,
     }
 }

@@ -136,7 +136,7 @@ mod tests {
             .unwrap();
         fill(&shelf).unwrap();
         assert_eq!(shelf.find("/ca.crl").unwrap().body, "two");
-        let failed = shelf.fill(|_| Err(Error::Absent { operation: "test" }));
+        let failed = shelf.fill(|_| Err(Error::Nameless));
         assert!(failed.is_err());
         assert_eq!(shelf.find("/ca.crl").unwrap().body, "two");
         fs::remove_file(&file).unwrap();

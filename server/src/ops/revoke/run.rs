@@ -91,8 +91,11 @@ fn find(
         [_] => found,
         _ => meant_by_name(pki, found, now)?,
     };
-    if meant.len() > 1 && !request.all {
-        return Err(inventory::ambiguous(&select::word(selector, &meant), &meant).into());
+    match meant.len() {
+        0 => return Err(Error::NotValid { word: select::word(selector, &meant) }),
+        1 => {}
+        _ if request.all => {}
+        _ => return Err(inventory::ambiguous(&select::word(selector, &meant), &meant).into()),
     }
     targets.targets.extend(meant.iter().map(|meant| Target::from(&meant.record)));
     Ok(())
