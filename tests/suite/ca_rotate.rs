@@ -59,7 +59,7 @@ fn with_the_root_in_a_drawer_everything_still_works() {
     let drawer = sandbox.root().join("drawer");
     std::fs::create_dir(&drawer).unwrap();
     let root_key = drawer.join("root.key").display().to_string();
-    sandbox.pki(["ca", "root-offline", "--root-key-out", &root_key]).success();
+    sandbox.pki(["ca", "root-offline", "--out", &root_key]).success();
     assert!(!sandbox.dir().join("keys/root.key").exists());
     assert!(
         states(&sandbox).contains(&("root".into(), "current".into(), "elsewhere".into())),
@@ -94,7 +94,7 @@ fn with_the_root_in_a_drawer_everything_still_works() {
             "ca",
             "sign-issuing",
             "next.csr",
-            "--root",
+            "--root-cert",
             "root.crt",
             "--root-key",
             &root_key,
@@ -142,7 +142,7 @@ fn a_certificate_that_the_root_did_not_make_for_us_is_not_installed() {
             "ca",
             "sign-issuing",
             "next.csr",
-            "--root",
+            "--root-cert",
             &at("root.crt"),
             "--root-key",
             &at("keys/root.key"),

@@ -42,7 +42,10 @@ fn secrets(sandbox: &Sandbox) -> Vec<(String, Vec<u8>)> {
         if text.starts_with("-----BEGIN") && text.contains("PRIVATE KEY") {
             let body: String = text.lines().filter(|line| !line.starts_with("-----")).collect();
             let name = path.display().to_string();
-            secrets.push((format!("{name} (text)"), body.as_bytes()[40..80].to_vec()));
+            secrets.push((
+                format!("{name} (text)"),
+                body.as_bytes()[body.len() / 3..body.len() * 2 / 3].to_vec(),
+            ));
         } else if path.starts_with(sandbox.dir().join("keys")) {
             secrets.push((path.display().to_string(), bytes[bytes.len() / 2..].to_vec()));
         }

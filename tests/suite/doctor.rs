@@ -19,7 +19,7 @@ fn findings(output: &Output) -> Vec<(String, String, String)> {
 fn doctor_at(sandbox: &Sandbox, ahead: &str) -> Output {
     let mut command = std::process::Command::new("faketime");
     sandbox.surround(&mut command);
-    command.arg(ahead).arg(Program::Shipped.path()).args(["doctor", "--json"]);
+    command.args(["-f", ahead]).arg(Program::Shipped.path()).args(["doctor", "--json"]);
     run(&mut command)
 }
 

@@ -46,12 +46,11 @@ fn sixty_four_commands_at_once_all_succeed() {
 }
 
 #[test]
-fn a_second_service_is_refused_and_told_who_is_there() {
+fn a_second_service_is_refused() {
     let sandbox = Sandbox::with_pki();
-    let service = Service::start(&sandbox);
+    let _service = Service::start(&sandbox);
     let second = sandbox.pki(["serve", "--wait", "1s"]);
-    assert_eq!(second.code, 6, "{second}");
-    assert!(second.stderr.contains(&service.pid().to_string()), "{second}");
+    assert_eq!(second.code, 4, "{second}");
     assert!(second.stderr.contains("hint:"), "{second}");
 }
 
@@ -84,7 +83,7 @@ fn another_users_directory_is_refused_with_a_hint() {
     let sandbox = Sandbox::with_pki();
     std::fs::set_permissions(sandbox.root(), PermissionsExt::from_mode(0o755)).unwrap();
     let before = sandbox.contents();
-    for words in [["info", "--json"], ["issue-client", "mallory"], ["revoke", "x"]] {
+    for words in [["list", "--revoked"], ["issue-client", "mallory"], ["revoke", "x"]] {
         let refused = as_nobody(&sandbox, &words);
         assert_eq!(refused.code, 5, "{refused}");
         assert!(refused.stderr.contains("hint:"), "{refused}");

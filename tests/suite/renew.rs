@@ -11,7 +11,7 @@ fn key_of(sandbox: &Sandbox, words: &[&str]) -> String {
 fn at(sandbox: &Sandbox, ahead: &str, words: &[&str]) -> Output {
     let mut command = std::process::Command::new("faketime");
     sandbox.surround(&mut command);
-    run(command.arg(ahead).arg(Program::Shipped.path()).args(words))
+    run(command.args(["-f", ahead]).arg(Program::Shipped.path()).args(words))
 }
 
 #[test]

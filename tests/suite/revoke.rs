@@ -107,7 +107,7 @@ fn a_hold_is_lifted_and_nothing_else_is() {
     openssl_accepts(&sandbox, Purpose::Client, "alice");
     sandbox.pki(["revoke", "alice"]).success();
     let refused = sandbox.pki(["release", "alice"]).failure(4);
-    assert!(refused.says("alice"), "{refused}");
+    assert!(refused.says("certificateHold"), "{refused}");
     openssl_finds_revoked(&sandbox, Purpose::Client, "alice");
 }
 

@@ -91,7 +91,7 @@ fn the_authorities_and_their_rotation() {
     seen(&sandbox, "ca_rotate", sandbox.pki(["ca", "rotate"]));
     seen(&sandbox, "ca_list_rotated", sandbox.pki(["ca", "list"]));
     let drawer = sandbox.file("root.key").display().to_string();
-    seen(&sandbox, "ca_root_offline", sandbox.pki(["ca", "root-offline", "--root-key-out", &drawer]));
+    seen(&sandbox, "ca_root_offline", sandbox.pki(["ca", "root-offline", "--out", &drawer]));
     seen(&sandbox, "ca_rotate_without_root", sandbox.pki(["ca", "rotate"]));
     seen(&sandbox, "ca_rotate_csr", sandbox.pki(["ca", "rotate", "--csr-out", "next.csr"]));
 }

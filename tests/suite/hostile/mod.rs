@@ -34,13 +34,18 @@ impl Before<'_> {
     fn refused_with(&self, code: i32, output: Output, reasons: &[&str]) {
         assert_eq!(output.code, code, "{output}");
         assert_eq!(output.stdout, "", "{output}");
+        assert!(output.stderr.len() < 4_096, "{} octets of talk", output.stderr.len());
         let said = output.stderr.to_lowercase();
         assert!(
             reasons.iter().any(|reason| said.contains(&reason.to_lowercase())),
             "none of {reasons:?} is the reason given by {output}"
         );
         // What is echoed cannot move the cursor or change the text's direction.
-        let tame = |c: char| c == '\n' || !(c.is_control() || ('\u{200e}'..='\u{202e}').contains(&c));
+        let tame = |c: char| {
+            c == '\n'
+                || !(c.is_control()
+                    || "\u{200b}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}".contains(c))
+        };
         assert!(output.stderr.chars().all(tame), "{:?}", output.stderr);
         assert_eq!(self.work, work(self.sandbox), "files changed: {output}");
         assert_eq!(self.issued, issued(self.sandbox), "a certificate was issued: {output}");

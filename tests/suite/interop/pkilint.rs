@@ -35,7 +35,7 @@ fn pkilint_finds_nothing_in_what_a_ca_makes() {
                 "--email",
                 "alice@example.org",
                 "--uri",
-                "urn:alice",
+                "spiffe://example.org/alice",
                 "--key-type",
                 key_type,
             ])
