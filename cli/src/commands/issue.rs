@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use ca::cert::{DnsName, SubjectAltName};
+use ca::cert::{DnsName, SubjectAltName, printable};
 
 use crate::{
     context::Context,
@@ -92,7 +92,7 @@ pub fn without_repeats(names: Vec<SubjectAltName>) -> Vec<SubjectAltName> {
 
 /// A name that was refused.
 pub fn bad_name(what: &str, text: &str, error: &dyn std::error::Error) -> CommandError {
-    CommandError::usage(format!("{text:?} is no {what} that we certify"))
+    CommandError::usage(format!("\"{}\" is no {what} that we certify", printable(text)))
         .because(error)
         .hint("nothing was written; correct the name and try again")
 }

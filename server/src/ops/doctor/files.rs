@@ -87,7 +87,8 @@ fn look(
 
 fn is_secret(layout: &Layout, path: &Path) -> bool {
     path.starts_with(layout.keys())
-        || path.starts_with(layout.store())
+        // sled makes its files as the umask says; the directory above, which is 0700, keeps others out.
+        || path.starts_with(layout.store()) && !path.starts_with(layout.store().join("index"))
         || path == layout.socket()
         || path.extension().is_some_and(|extension| extension == "key")
 }

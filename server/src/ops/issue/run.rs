@@ -1,6 +1,6 @@
 //! How issuance runs: the requests become orders, the authority's desk does the rest.
 
-use ca::cert::Csr;
+use ca::cert::{Csr, DnsName, Script};
 use ca::issue::Desk;
 use ca::plan::{Delivery, Order, Planned, Requester};
 use ca::renew::{self, SuccessorKey};
@@ -11,6 +11,7 @@ use trust::Permit;
 use super::{Issue, IssueMany, Issued, ProfileName, Renew, Renewed, RowReply};
 use crate::Pki;
 use crate::http::problem::problem;
+use crate::ops::view::CertificateView;
 use crate::ops::{Error, select, shape};
 
 impl ProfileName {
@@ -37,14 +38,26 @@ fn order(request: &Issue, permit: &Permit) -> Result<Order, Error> {
 }
 
 fn reply(pki: &Pki, issued: &ca::plan::Issued, now: OffsetDateTime) -> Result<Issued, Error> {
-    let warnings = issued.shortened.iter().map(ToString::to_string).collect();
+    let certificate = shape::certificate(pki, &issued.record, now)?;
+    let warnings = issued.shortened.iter().map(ToString::to_string).chain(look_alikes(&certificate)).collect();
     Ok(Issued {
-        certificate: shape::certificate(pki, &issued.record, now)?,
+        certificate,
         pem: issued.certificate.to_pem(),
         chain: shape::chain(&issued.certificate, &signer(pki, issued)?),
         repeated: issued.delivery == Delivery::Repeated,
         warnings,
     })
+}
+
+/// What to say of names that are not what they seem to the eye: they are legal, and rarely meant.
+fn look_alikes(certificate: &CertificateView) -> Vec<String> {
+    let names = certificate.names.iter().filter_map(|name| name.strip_prefix("dns:")?.parse::<DnsName>().ok());
+    names
+        .filter(|name| name.script() == Script::Mixed)
+        .map(|name| {
+            format!("{name} shows as \"{}\": it mixes letters of alphabets that look alike", name.to_unicode())
+        })
+        .collect()
 }
 
 /// The authority that signed: for a repeated answer not always the one that signs now.
@@ -74,7 +87,8 @@ pub(super) fn issue(
             let csr = Csr::from_pem_or_der(request.csr.as_bytes()).map_err(ca::Error::from)?;
             let mut certificate = shape::planned(plan.record(), None, now)?;
             certificate.key_type = csr.public_key().key_type().to_string();
-            let warnings = plan.shortened().iter().map(ToString::to_string).collect();
+            let warnings =
+                plan.shortened().iter().map(ToString::to_string).chain(look_alikes(&certificate)).collect();
             Ok(Issued { certificate, pem: String::new(), chain: String::new(), repeated: false, warnings })
         }
     }
