@@ -35,7 +35,8 @@ fn holds(bytes: &[u8], secret: &[u8]) -> bool {
 fn unbase64(text: &str) -> Vec<u8> {
     const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let values = text.bytes().map(|byte| ALPHABET.iter().position(|known| *known == byte).unwrap());
-    let bits: Vec<u8> = values.flat_map(|value| (0..6).rev().map(move |bit| (value >> bit & 1) as u8)).collect();
+    let bits: Vec<u8> =
+        values.flat_map(|value| (0..6).rev().map(move |bit| (value >> bit & 1) as u8)).collect();
     bits.chunks_exact(8).map(|octet| octet.iter().fold(0, |byte, bit| byte << 1 | bit)).collect()
 }
 

@@ -39,7 +39,8 @@ fn order(request: &Issue, permit: &Permit) -> Result<Order, Error> {
 
 fn reply(pki: &Pki, issued: &ca::plan::Issued, now: OffsetDateTime) -> Result<Issued, Error> {
     let certificate = shape::certificate(pki, &issued.record, now)?;
-    let warnings = issued.shortened.iter().map(ToString::to_string).chain(look_alikes(&certificate)).collect();
+    let warnings =
+        issued.shortened.iter().map(ToString::to_string).chain(look_alikes(&certificate)).collect();
     Ok(Issued {
         certificate,
         pem: issued.certificate.to_pem(),
@@ -51,11 +52,15 @@ fn reply(pki: &Pki, issued: &ca::plan::Issued, now: OffsetDateTime) -> Result<Is
 
 /// What to say of names that are not what they seem to the eye: they are legal, and rarely meant.
 fn look_alikes(certificate: &CertificateView) -> Vec<String> {
-    let names = certificate.names.iter().filter_map(|name| name.strip_prefix("dns:")?.parse::<DnsName>().ok());
+    let names =
+        certificate.names.iter().filter_map(|name| name.strip_prefix("dns:")?.parse::<DnsName>().ok());
     names
         .filter(|name| name.script() == Script::Mixed)
         .map(|name| {
-            format!("{name} shows as \"{}\": it mixes letters of alphabets that look alike", name.to_unicode())
+            format!(
+                "{name} shows as \"{}\": it mixes letters of alphabets that look alike",
+                name.to_unicode()
+            )
         })
         .collect()
 }
