@@ -306,3 +306,14 @@ fn an_authority_is_found_by_the_beginning_of_its_identifier() {
         assert!(matches!(refused, Error::NotFound { .. }), "{word}: {refused}");
     }
 }
+
+#[test]
+fn an_open_key_does_not_vouch_for_another_certificate() {
+    let pki = Pki::new();
+    let mut record = Current::load(&pki.store).unwrap().issuing.record;
+    pki.keyring.issuer(&record).unwrap();
+    let other = Pki::new();
+    record.certificate = Some(other.made.issuing.certificate().certificate().der().to_vec());
+    let refused = pki.keyring.issuer(&record).unwrap_err();
+    assert!(matches!(refused, KeyringError::Issuer { .. }), "{refused}");
+}

@@ -55,13 +55,15 @@ fn names_are_listed_in_their_order_and_each_by_issue() {
         record("4000000003", "b", 10, 9),
         record("4000000001", "a/x", 30, 9),
         record("4000000004", "ba", 0, 9),
-        record("4000000005", "ä", -3_000_000_000, 9),
+        record("4000000005", "ä", 0, 9),
+        // Issued before 1970, as a clock without a battery has it.
+        record("4000000006", "b", -3_000_000_000, 9),
     ]);
-    let expected = ["4000000001", "4000000003", "4000000002", "4000000004", "4000000005"];
+    let expected = ["4000000001", "4000000006", "4000000003", "4000000002", "4000000004", "4000000005"];
     let whole = list(&store, None, None, 100).unwrap();
     assert_eq!(serials(&whole.records), expected);
     assert_eq!(whole.next, None);
-    for limit in 1..=5 {
+    for limit in 1..=6 {
         let (mut paged, mut after) = (Vec::new(), None);
         loop {
             let page = list(&store, None, after.as_ref(), limit).unwrap();
@@ -75,7 +77,7 @@ fn names_are_listed_in_their_order_and_each_by_issue() {
         }
         assert_eq!(paged, expected, "limit {limit}");
     }
-    assert_eq!(versioned(&by_name(&store, "b").unwrap()), ["4000000003", "4000000002"]);
+    assert_eq!(versioned(&by_name(&store, "b").unwrap()), ["4000000006", "4000000003", "4000000002"]);
     assert_eq!(versioned(&by_name(&store, "a/x").unwrap()), ["4000000001"]);
     assert!(by_name(&store, "a").unwrap().is_empty(), "a name is no prefix");
 }
