@@ -120,10 +120,12 @@ fn ca_kind(error: &ca::Error) -> ProblemKind {
         | ca::Error::RecordsMissing { .. }
         | ca::Error::LeftoverKey { .. }
         | ca::Error::Revoked { .. }
-        | ca::Error::State { .. } => ProblemKind::Conflict,
+        | ca::Error::State { .. }
+        | ca::Error::Withdrawn { .. } => ProblemKind::Conflict,
         ca::Error::BlockedKey { .. }
         | ca::Error::Adopt(_)
         | ca::Error::Certificate(_)
+        | ca::Error::Constraints(_)
         | ca::Error::Csr(_)
         | ca::Error::Issuer(_)
         | ca::Error::Key(_)
