@@ -3,6 +3,7 @@
 //! Every check looks and touches nothing. A check that can't look says so: it is a finding too.
 
 mod authorities;
+mod certificates;
 mod files;
 mod journal;
 mod service;
@@ -57,6 +58,7 @@ impl Operation for Doctor {
         findings.extend(authorities::expiries(pki, now)?);
         findings.extend(authorities::lists(pki, now)?);
         findings.extend(authorities::own(pki, now)?);
+        findings.push(certificates::ending(pki, now)?);
         findings.extend(files::modes(pki.layout(), pki.owner()));
         findings.push(files::room(pki.directory()));
         findings.extend(journal::store(pki));

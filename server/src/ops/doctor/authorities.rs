@@ -111,7 +111,7 @@ pub(super) fn lists(pki: &Pki, now: OffsetDateTime) -> Result<Vec<Finding>, Erro
                 format!("{name} is due: it is old or lacks a revocation"),
                 hint,
             ),
-            Some(list) => ok("lists", format!("{name} is valid until {}", list.next_update)),
+            Some(list) => ok("lists", format!("{name} is valid until {}", list.next_update.date())),
         });
     }
     Ok(findings)

@@ -25,7 +25,7 @@ pub(super) fn clock(pki: &Pki, now: OffsetDateTime) -> Result<Finding, Error> {
             "set the clock; certificates issued now would have wrong dates",
         ));
     }
-    Ok(ok("clock", format!("the clock is not behind the journal, whose last entry is of {then}")))
+    Ok(ok("clock", format!("the clock is not behind the journal, whose last entry is of {}", then.date())))
 }
 
 /// What a setting that is missing will cost, and whether the public listener is up.
