@@ -9,8 +9,9 @@
 #[allow(dead_code)]
 mod pebble;
 
+use std::collections::BTreeSet;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use acme::Error;
 use acme::client::model::{AccountRecord, CertificateRecord, OrderRecord};
@@ -295,6 +296,43 @@ fn the_name_that_fails_is_told_with_the_reason() {
     assert!(refusal.advice().is_some());
     // A dead order is not continued.
     assert!(site.orders().is_empty());
+}
+
+/// A board that remembers what is up and how much ever was.
+struct Remembering<'a> {
+    board: &'a Board,
+    up: Mutex<(BTreeSet<Token>, usize)>,
+}
+
+impl Challenges for Remembering<'_> {
+    fn publish(&self, token: &Token, key_authorization: &str) -> std::io::Result<()> {
+        let mut up = self.up.lock().unwrap();
+        up.0.insert(token.clone());
+        up.1 += 1;
+        self.board.publish(token, key_authorization)
+    }
+
+    fn withdraw(&self, token: &Token) {
+        self.up.lock().unwrap().0.remove(token);
+        self.board.withdraw(token);
+    }
+}
+
+#[test]
+fn what_was_published_is_withdrawn_however_it_ends() {
+    let (site, pebble) = (Site::new(), Pebble::start());
+    pebble.resolve("lost.example", "127.0.0.77");
+    for (names, good) in [(["a.example", "b.example"], true), (["c.example", "lost.example"], false)] {
+        run(async {
+            let listener = Standalone::bind(&pebble.http_address()).await.unwrap();
+            let board = Remembering { board: listener.board(), up: Mutex::default() };
+            let application = application(&pebble, &names);
+            let outcome = site.client().obtain(&application, &board, &mut |_| ()).await;
+            assert_eq!(outcome.is_ok(), good);
+            let up = board.up.lock().unwrap();
+            assert_eq!((up.0.len(), up.1), (0, 2));
+        });
+    }
 }
 
 #[test]

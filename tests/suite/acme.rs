@@ -40,6 +40,13 @@ fn check(sandbox: &Sandbox, pebble: &Pebble, folder: &Path, names: &[&str]) -> S
     let root = root.display().to_string();
     let verify = ["verify", "-CAfile", &root, "-untrusted", &file("chain.pem"), &file("cert.pem")];
     openssl(sandbox, verify).success();
+    check_files(sandbox, folder, names)
+}
+
+/// The same without the authority.
+#[track_caller]
+fn check_files(sandbox: &Sandbox, folder: &Path, names: &[&str]) -> String {
+    let file = |name: &str| folder.join(name).display().to_string();
     let of_certificate =
         openssl(sandbox, ["x509", "-in", &file("haproxy.pem"), "-noout", "-pubkey"]).success();
     let of_key = openssl(sandbox, ["pkey", "-in", &file("key.pem"), "-pubout"]).success();
@@ -108,6 +115,40 @@ fn the_service_answers_the_challenge_and_several_names_share_an_account() {
     }
     assert_eq!((pebble.accounts(), pebble.orders()), (1, 2));
     service.stop();
+}
+
+#[test]
+fn the_service_renews_what_is_due() {
+    let pebble = Pebble::start_with(PebbleOptions { lifetime: 6, ..PebbleOptions::default() });
+    let sandbox = Sandbox::with_pki();
+    issue(&sandbox, &pebble, &["a.example"]).success();
+    let certificate = folder(&sandbox, "a.example").join("cert.pem");
+    let first = std::fs::read(&certificate).expect("a file");
+    std::thread::sleep(Duration::from_secs(5));
+    let service = Service::start(&sandbox);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while std::fs::read(&certificate).expect("a file") == first {
+        assert!(Instant::now() < deadline, "{}", service.log());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    check_files(&sandbox, &folder(&sandbox, "a.example"), &["a.example"]);
+    service.stop();
+}
+
+#[test]
+fn a_service_that_is_told_to_stop_does_not_wait_for_an_authority() {
+    let (sandbox, mut pebble) = (Sandbox::with_pki(), Pebble::start());
+    let service = Service::start(&sandbox);
+    pebble.stop();
+    let mut command = sandbox.command(words(&pebble, &["a.example"], &[]));
+    let asking = std::thread::spawn(move || tests::run(&mut command));
+    std::thread::sleep(Duration::from_secs(1));
+    let begun = Instant::now();
+    service.stop();
+    // Trying again alone would take a quarter of a minute.
+    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+    let told = asking.join().expect("no panic");
+    assert_eq!(told.code, 6, "{told}");
 }
 
 #[test]
