@@ -242,7 +242,7 @@ fn two_that_come_at_once_make_one_account() {
     let (site, mut pebble) = (Site::new(), Pebble::start());
     for _ in 0..2 {
         let applications: Vec<Application> =
-            (0..4).map(|n| application(&pebble, &[&format!("n{n}.example")])).collect();
+            (0..8).map(|n| application(&pebble, &[&format!("n{n}.example")])).collect();
         run(async {
             let listener = Standalone::bind(&pebble.http_address()).await.unwrap();
             let client = site.client();
@@ -250,10 +250,20 @@ fn two_that_come_at_once_make_one_account() {
                 let obtained = client.obtain(application, listener.board(), &mut |_| ()).await.unwrap();
                 site.settle(&obtained, application);
             };
-            let [a, b, c, d] = &applications[..] else { unreachable!() };
-            tokio::join!(obtain(a), obtain(b), obtain(c), obtain(d));
+            let [a, b, c, d, e, f, g, h] = &applications[..] else { unreachable!() };
+            tokio::join!(
+                obtain(a),
+                obtain(b),
+                obtain(c),
+                obtain(d),
+                obtain(e),
+                obtain(f),
+                obtain(g),
+                obtain(h)
+            );
         });
-        assert_eq!((pebble.accounts(), pebble.orders()), (1, 4));
+        assert_eq!((pebble.accounts(), pebble.orders()), (1, 8));
+        assert_eq!(pebble.log().matches("POST /sign-me-up").count(), 1);
         assert_eq!(site.accounts().len(), 1);
         // Again, with the account lost to all of them at once.
         pebble.restart();
@@ -349,19 +359,31 @@ fn no_account_without_agreement() {
 fn external_accounts_are_bound() {
     let key = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W";
     let external = vec![("kid-1".to_owned(), key.to_owned())];
-    let pebble = Pebble::start_with(PebbleOptions { external, ..PebbleOptions::default() });
+    let mut pebble = Pebble::start_with(PebbleOptions { external, ..PebbleOptions::default() });
     let site = Site::new();
+    let plain = application(&pebble, &["a.example"]);
     let with = |key: Option<&str>| {
-        let mut application = application(&pebble, &["a.example"]);
+        let mut application = plain.clone();
         application.authority.external = key.map(|key| ExternalAccount::new("kid-1", key).unwrap());
         application
     };
     let missing = obtain(&site, &pebble, &with(None)).refused();
     assert!(matches!(missing, Error::ExternalAccountRequired { .. }), "{missing:?}");
+    assert!(site.accounts().is_empty(), "no key for an account that can't be");
     let wrong = obtain(&site, &pebble, &with(Some("AAAA"))).refused();
     assert!(matches!(wrong, Error::Authority { doing: "a new account", .. }), "{wrong:?}");
-    obtain(&site, &pebble, &with(Some(key))).obtained();
+    let begun = site.accounts()[0].clone();
+    assert_eq!(begun.url, None);
+    let obtained = obtain(&site, &pebble, &with(Some(key))).obtained();
+    site.settle(&obtained, &with(Some(key)));
     assert_eq!(pebble.accounts(), 1);
+    assert_eq!(site.accounts()[0].sealed_key, begun.sealed_key, "the stored key is the account's");
+    // The key that was right is the one that is kept, for a time when nobody is there to give it.
+    pebble.restart();
+    let mut alone = with(None);
+    let authority = alone.authority.clone();
+    alone.authority.external = site.client().stored_external(&authority, "kid-1").unwrap();
+    obtain(&site, &pebble, &alone).obtained();
 }
 
 #[test]

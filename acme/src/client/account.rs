@@ -79,14 +79,16 @@ impl Client {
             }
             // It is there, or another run has replaced the one that was lost.
             (Some(stored), _) if stored.record.url.is_some() => {
+                let stored = self.keep_external(&name, authority, stored)?;
                 let account = self.stored_account(session, &name, &stored.record).await?;
                 self.update_contact(session, &account, application, stored, &name).await?;
                 return Ok(account);
             }
             // The key is there, the answer to newAccount never came: the same key again (§7.3.1).
-            (Some(stored), _) => stored,
+            (Some(stored), _) => self.keep_external(&name, authority, stored)?,
             (None, _) => {
                 agree(session, application.terms)?;
+                require_external(session, authority)?;
                 self.new_key(&name, authority, application, None)?
             }
         };
@@ -166,6 +168,27 @@ impl Client {
         self.put_account(name, record, old.map(|old| old.version), "make an ACME account key")
     }
 
+    /// Stores the external account's key as it was given last: a renewal may need it again.
+    fn keep_external(
+        &self,
+        name: &str,
+        authority: &Authority,
+        stored: Versioned<AccountRecord>,
+    ) -> Result<Versioned<AccountRecord>, Error> {
+        let Some(external) = &authority.external else { return Ok(stored) };
+        let aad = aad(name, "external");
+        let held = match &stored.record.sealed_external {
+            Some(sealed) => Some(self.sealing.open(sealed, &aad)?),
+            None => None,
+        };
+        if held.is_some_and(|held| held.as_slice() == external.key()) {
+            return Ok(stored);
+        }
+        let sealed = self.sealing.seal(external.key(), &aad)?;
+        let record = AccountRecord { sealed_external: Some(sealed.into()), ..stored.record };
+        self.put_account(name, record, Some(stored.version), "keep another external key for an ACME account")
+    }
+
     /// Asks for the account (RFC 8555 §7.3) and stores its URL.
     async fn register(
         &self,
@@ -186,10 +209,7 @@ impl Client {
             Some(external) => {
                 payload["externalAccountBinding"] = key.bind(url, external.kid(), external.key());
             }
-            None if session.directory.meta.external_account_required => {
-                return Err(Error::ExternalAccountRequired { directory: session.url.to_string() });
-            }
-            None => {}
+            None => require_external(session, authority)?,
         }
         let id = session
             .insist(CREATING, async || {
@@ -275,6 +295,15 @@ pub(crate) fn aad(name: &str, what: &str) -> Vec<u8> {
 /// Whether the authority does not know the account (RFC 8555 §6.7).
 pub(crate) fn is_lost(error: &Error) -> bool {
     matches!(error, Error::Authority { problem, .. } if problem.is("accountDoesNotExist"))
+}
+
+fn require_external(session: &Session, authority: &Authority) -> Result<(), Error> {
+    match &authority.external {
+        None if session.directory.meta.external_account_required => {
+            Err(Error::ExternalAccountRequired { directory: session.url.to_string() })
+        }
+        None | Some(_) => Ok(()),
+    }
 }
 
 fn agree(session: &Session, terms: Terms) -> Result<(), Error> {
