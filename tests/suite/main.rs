@@ -11,6 +11,7 @@ mod config;
 mod crl;
 mod csv_batch;
 mod doctor;
+mod documents;
 mod help;
 mod hostile;
 mod interop;
