@@ -1,6 +1,6 @@
 //! The passphrase of a backup, and the way it takes from the PKI to a file.
 
-use std::io::Write;
+use std::{io::Write, path::PathBuf};
 
 use server::{
     http::BACKUP_PATH,
@@ -9,18 +9,27 @@ use server::{
 
 use crate::{connect::Connection, context::Context, error::CommandError, passphrase};
 
-/// The passphrase for a new backup: from `--passphrase-file`, else asked for twice.
-pub fn new_passphrase(context: &Context) -> Result<Phrase, CommandError> {
-    let text = match &context.global.passphrase_file {
+/// Where a backup's passphrase comes from.
+#[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
+pub struct Options {
+    /// File that holds the backup's own passphrase, on one line; without it the terminal is asked
+    #[arg(long, value_name = "FILE")]
+    pub backup_passphrase_file: Option<PathBuf>,
+}
+
+/// The passphrase for a new backup: from its file, else asked for twice.
+pub fn new_passphrase(options: &Options, context: &Context) -> Result<Phrase, CommandError> {
+    let text = match &options.backup_passphrase_file {
         Some(path) => passphrase::read_file(&context.resolve(path))?,
         None => passphrase::ask_new("the backup", &context.environment)?,
     };
     Ok(Phrase::new(text.to_string()))
 }
 
-/// The passphrase of a backup: from `--passphrase-file`, else asked for.
-pub fn passphrase(context: &Context) -> Result<Phrase, CommandError> {
-    let text = match &context.global.passphrase_file {
+/// The passphrase of a backup: from its file, else asked for.
+pub fn passphrase(options: &Options, context: &Context) -> Result<Phrase, CommandError> {
+    let text = match &options.backup_passphrase_file {
         Some(path) => passphrase::read_file(&context.resolve(path))?,
         None => passphrase::ask_text("passphrase of the backup", &context.environment)?,
     };

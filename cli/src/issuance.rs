@@ -4,8 +4,9 @@
 use std::{path::PathBuf, str::FromStr};
 
 use ca::{
-    cert::{Certificate, CommonName, Fingerprint, Slug, SubjectAltName},
+    cert::{Certificate, CommonName, Fingerprint, Slug, SubjectAltName, printable},
     key::{KeyType, PrivateKey},
+    subject::{LeafKind, Subject},
 };
 use serde::Serialize;
 use server::ops::issue::{Issue, Issued, ProfileName};
@@ -93,6 +94,23 @@ impl Request {
     /// What the files are called.
     pub fn slug(&self) -> Slug {
         Slug::of(&self.name)
+    }
+
+    /// Whether a certificate can bear these names together: what is refused here costs nobody anything.
+    pub fn check(&self) -> Result<(), CommandError> {
+        let kind = match self.profile {
+            ProfileName::Client => LeafKind::Client,
+            ProfileName::Server => LeafKind::Server,
+        };
+        let names: Vec<String> = self.names.iter().map(ToString::to_string).collect();
+        Subject::typed(kind, &self.name, &names).map(|_| ()).map_err(|error| {
+            CommandError::usage(format!(
+                "no certificate can bear what was asked for {}",
+                printable(&self.name)
+            ))
+            .because(&error)
+            .hint("nothing was written; correct the names and try again")
+        })
     }
 
     /// The digest by which an unfinished issuance is known again.

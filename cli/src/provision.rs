@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use ca::{
+    adopt::{Adopt, files_beside, read_index},
     cert::CommonName,
     constraints::NameConstraints,
     hierarchy::{Init, RootKeyPlace},
-    key::Passphrase,
+    key::{Passphrase, PrivateKey},
 };
 use server::{
     Pki,
@@ -16,11 +17,11 @@ use server::{
 };
 
 use crate::{
-    commands::{init::Options, view},
+    commands::{init::Options, selector::read_certificates, view},
     connect,
     context::Context,
     error::CommandError,
-    passphrase,
+    passphrase, root_key,
 };
 
 /// The passphrase for new keys: given, or asked for if the user wants one.
@@ -68,6 +69,61 @@ pub fn create(directory: &Path, options: &Options, context: &mut Context) -> Res
     connect::patiently(directory, context, |context| {
         Pki::init(directory, keys.clone(), &init, &server::peer::own(), context.whole_second())
     })
+}
+
+/// A CA that others made.
+pub struct OldCa<'a> {
+    /// Its certificate, and behind it its root's if it is not self-signed.
+    pub certificate: &'a Path,
+    /// Its private key.
+    pub key: &'a Path,
+    /// Its index.
+    pub index: Option<&'a Path>,
+}
+
+/// Makes a PKI of a CA that others made.
+pub fn adopt(
+    directory: &Path,
+    old: &OldCa<'_>,
+    options: &Options,
+    context: &mut Context,
+) -> Result<Pki, CommandError> {
+    let unreadable = |error: &dyn std::error::Error| {
+        CommandError::usage("the CA's inventory cannot be read").because(error).hint("nothing was changed")
+    };
+    let certificates = read_certificates(old.certificate, context)?;
+    let Some(first) = certificates.first() else {
+        return Err(CommandError::usage(format!("{} is empty", old.certificate.display()))
+            .hint("expected the CA's certificate"));
+    };
+    let key = root_key::read(old.key, first, context)?;
+    let (index, issued) = match old.index {
+        None => (Vec::new(), Vec::new()),
+        Some(path) => {
+            let path = context.resolve(path);
+            let index = read_index(&path).map_err(|error| unreadable(&error))?;
+            (index, files_beside(&path).map_err(|error| unreadable(&error))?)
+        }
+    };
+    // The store may be held by another process at first: every attempt needs a key of its own.
+    let pem = key.to_pem().map_err(|error| unreadable(&error))?;
+    let keys = keys(new_passphrase(options, context)?, context);
+    let who = server::peer::own();
+    let (pki, adopted) = connect::patiently(directory, context, |context| {
+        let key = PrivateKey::from_pem(pem.as_bytes(), None).map_err(ca::Error::from)?;
+        let (certificates, index, issued) = (certificates.clone(), index.clone(), issued.clone());
+        let adopt = Adopt { certificates, key, index, issued };
+        Pki::adopt(directory, keys.clone(), adopt, &who, context.whole_second())
+    })?;
+    for note in &adopted.notes {
+        context.output.warn(note);
+    }
+    context.output.say(&format!(
+        "adopted {} with {} of them revoked",
+        view::count(adopted.imported as u64, "certificate", "certificates"),
+        adopted.revoked
+    ));
+    Ok(pki)
 }
 
 /// The organization's name when nobody gave one: the machine's.

@@ -13,7 +13,7 @@ use ca::{
 use server::ops::issue::ProfileName;
 
 use crate::{
-    commands::issue::{dns_name, ip_address, server_name, without_repeats},
+    commands::issue::{bad_name, dns_name, ip_address, server_name, without_repeats},
     error::CommandError,
     issuance::{Request, key_type},
 };
@@ -126,9 +126,8 @@ fn refuse(reason: &str) -> CommandError {
 }
 
 fn request<'v>(value: &impl Fn(&str) -> &'v str, defaults: Defaults) -> Result<Request, CommandError> {
-    let wrong = |what: &str, text: &str, error: &dyn std::error::Error| {
-        CommandError::usage(format!("{text:?} is no {what} that we certify")).because(error)
-    };
+    let wrong =
+        |what: &str, text: &str, error: &dyn std::error::Error| without_hints(bad_name(what, text, error));
     let all = |column: &str| {
         value(column).split(';').map(str::trim).filter(|text| !text.is_empty()).collect::<Vec<_>>()
     };
@@ -173,7 +172,9 @@ fn request<'v>(value: &impl Fn(&str) -> &'v str, defaults: Defaults) -> Result<R
         // The first is the name itself.
         names.remove(0);
     }
-    Ok(Request { profile: defaults.profile, name, names, days, key_type })
+    let request = Request { profile: defaults.profile, name, names, days, key_type };
+    request.check().map_err(without_hints)?;
+    Ok(request)
 }
 
 /// A row's failure is one line among many; its hints are for a command of its own.

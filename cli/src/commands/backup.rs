@@ -16,17 +16,20 @@ use crate::{
 ///
 /// The backup is consistent, also while the service runs, and encrypted with a passphrase in the age
 /// format. It holds the private keys unless --no-keys is given; keys that are encrypted stay encrypted
-/// inside. Other than elsewhere, --passphrase-file is the backup's own passphrase here.
+/// inside.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   pki backup /mnt/usb/pki.age
-  pki backup pki.age --passphrase-file pass
+  pki backup pki.age --backup-passphrase-file pass
   pki restore pki.age --dir /srv/pki")]
 pub struct Args {
     /// Where it goes
     #[arg(value_name = "FILE")]
     file: PathBuf,
+
+    #[command(flatten)]
+    options: archive::Options,
 
     /// Leave the private keys out: what is restored can show everything and sign nothing
     #[arg(long)]
@@ -53,7 +56,7 @@ pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> 
             .hint("choose another file, or replace it with --force"));
     }
     let keys = if args.no_keys { PrivateKeys::LeftOut } else { PrivateKeys::Included };
-    let passphrase = archive::new_passphrase(context)?;
+    let passphrase = archive::new_passphrase(&args.options, context)?;
     let connection = context.connect()?;
     let request = BackupRequest { passphrase, keys };
     // What went wrong inside is worth more than that the file was not written.

@@ -29,7 +29,7 @@ pub struct Args {
     #[command(flatten)]
     pub options: Options,
 
-    /// Adopt the CA with this certificate
+    /// Adopt the CA with this certificate; behind it that of its root, if it is not self-signed
     #[arg(long, value_name = "FILE", requires = "ca_key", conflicts_with_all = ["name", "key_type", "root_key_out", "name_constraint"])]
     pub ca_cert: Option<PathBuf>,
 
@@ -38,6 +38,9 @@ pub struct Args {
     pub ca_key: Option<PathBuf>,
 
     /// The adopted CA's inventory: OpenSSL's index.txt, also Easy-RSA's
+    ///
+    /// Its revocations are taken over, and the certificates in newcerts, certs_by_serial, issued, …
+    /// beside it.
     #[arg(long, value_name = "FILE", requires = "ca_cert")]
     pub index: Option<PathBuf>,
 }
@@ -69,10 +72,13 @@ pub struct Options {
 
 pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> {
     let directory = context.new_directory()?;
-    if args.ca_cert.is_some() {
-        return Err(CommandError::usage("this version can't adopt a CA yet").hint("leave --ca-cert out"));
-    }
-    let pki = provision::create(&directory, &args.options, context)?;
+    let pki = match (&args.ca_cert, &args.ca_key) {
+        (Some(certificate), Some(key)) => {
+            let old = provision::OldCa { certificate, key, index: args.index.as_deref() };
+            provision::adopt(&directory, &old, &args.options, context)?
+        }
+        _ => provision::create(&directory, &args.options, context)?,
+    };
     let info = provision::info(&pki, context)?;
     drop(pki);
     match context.output.is_human() {

@@ -14,6 +14,7 @@ use crate::{
 
 /// Runs one issuance and tells what came of it.
 pub fn run(request: &Request, options: &Options, context: &mut Context) -> Result<Outcome, CommandError> {
+    request.check()?;
     if options.dry_run {
         let pending = request.prepare()?;
         let issued = context.connect()?.call(request.operation(pending.csr, true))?;

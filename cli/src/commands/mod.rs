@@ -28,7 +28,7 @@ mod release;
 mod renew;
 mod restore;
 mod revoke;
-mod selector;
+pub mod selector;
 mod serve;
 mod show;
 mod sign;

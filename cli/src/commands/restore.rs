@@ -14,7 +14,7 @@ use crate::{
 ///
 /// Into the directory that --dir names (or PKI_DIR, or your own), which must be absent or empty: an
 /// existing PKI is never touched. The numbers of revocation lists move ahead by themselves, so that no
-/// client sees one twice. Other than elsewhere, --passphrase-file is the backup's own passphrase here.
+/// client sees one twice.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Certificates issued after the backup was made are unknown to the restored PKI. They can still be
@@ -22,11 +22,14 @@ revoked, from their files.
 
 Examples:
   pki restore /mnt/usb/pki.age --dir /srv/pki
-  pki restore pki.age --passphrase-file pass")]
+  pki restore pki.age --backup-passphrase-file pass")]
 pub struct Args {
     /// The backup
     #[arg(value_name = "FILE")]
     file: PathBuf,
+
+    #[command(flatten)]
+    options: archive::Options,
 }
 
 pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> {
@@ -34,7 +37,7 @@ pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> 
     let file = context.resolve(&args.file);
     let archive = std::fs::File::open(&file).map_err(|error| CommandError::file("open", &file, &error))?;
     connect::refuse_service(&directory, context)?;
-    let passphrase = archive::passphrase(context)?;
+    let passphrase = archive::passphrase(&args.options, context)?;
     let now = context.whole_second();
     let manifest =
         restore(std::io::BufReader::new(archive), &passphrase, &directory, &server::peer::own(), now)
