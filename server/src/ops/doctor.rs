@@ -11,6 +11,7 @@ mod service;
 use ca::records::AuthorityState;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use trust::{Action, Permit};
 
 use super::view::AuthorityView;
@@ -88,6 +89,11 @@ pub(crate) fn current_authorities(pki: &Pki, now: OffsetDateTime) -> Result<Vec<
 fn finding(severity: Severity, check: &str, message: impl Into<String>, hint: &str) -> Finding {
     let hint = (!hint.is_empty()).then(|| hint.to_owned());
     Finding { severity, check: check.to_owned(), message: message.into(), hint }
+}
+
+/// A time in words.
+fn told(at: OffsetDateTime) -> String {
+    at.format(&Rfc3339).unwrap_or_else(|_beyond| at.to_string())
 }
 
 fn ok(check: &str, message: impl Into<String>) -> Finding {

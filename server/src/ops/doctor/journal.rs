@@ -1,8 +1,8 @@
 //! The store: what opening it found, and whether this PKI was restored from a backup.
 
-use store::IndexState;
+use store::{IndexState, Origin};
 
-use super::{Finding, Severity, finding, ok};
+use super::{Finding, Severity, finding, ok, told};
 use crate::Pki;
 use crate::ops::Error;
 use crate::ops::backup::Restoration;
@@ -24,6 +24,7 @@ pub(super) fn store(pki: &Pki) -> Vec<Finding> {
         findings.push(finding(Severity::Note, "store", message, ""));
     }
     findings.push(match &report.index {
+        _ if report.origin == Origin::Created => ok("store", "the journal was begun just now"),
         IndexState::Ready => ok("store", "the journal and its index were whole"),
         IndexState::CaughtUp { entries } => {
             ok("store", format!("the index lacked {entries} entries of the journal and has them now"))
@@ -46,8 +47,8 @@ pub(super) fn restored(pki: &Pki) -> Result<Option<Finding>, Error> {
         "restored",
         format!(
             "this PKI was restored on {} from a backup of {}: what was issued and revoked in between is not in it",
-            last.restored_at(),
-            last.backed_up_at()
+            told(last.restored_at()),
+            told(last.backed_up_at())
         ),
         "revoke again what had been revoked since; lists carry higher numbers by themselves",
     )))

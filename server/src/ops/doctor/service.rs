@@ -3,7 +3,7 @@
 use store::Sequence;
 use time::{Duration, OffsetDateTime};
 
-use super::{Finding, Severity, finding, ok};
+use super::{Finding, Severity, finding, ok, told};
 use crate::Pki;
 use crate::ops::Error;
 use crate::serve::PublicState;
@@ -21,7 +21,7 @@ pub(super) fn clock(pki: &Pki, now: OffsetDateTime) -> Result<Finding, Error> {
         return Ok(finding(
             Severity::Error,
             "clock",
-            format!("the clock says {now}, but the journal's last entry is of {then}"),
+            format!("the clock says {}, but the journal's last entry is of {}", told(now), told(then)),
             "set the clock; certificates issued now would have wrong dates",
         ));
     }
@@ -79,7 +79,7 @@ pub(super) fn jobs(pki: &Pki) -> Vec<Finding> {
             finding(
                 Severity::Error,
                 "jobs",
-                format!("{job} failed at {}: {}", failure.at, failure.causes.join(": ")),
+                format!("{job} failed at {}: {}", told(failure.at), failure.causes.join(": ")),
                 "it is tried again by itself; the service's log has every attempt",
             )
         })
