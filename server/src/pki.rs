@@ -9,6 +9,7 @@ mod open;
 mod publish;
 
 use std::path::Path;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
@@ -63,6 +64,8 @@ struct Shared {
     revoked: RevokedSet,
     publisher: Publisher,
     random: SystemRandom,
+    /// The entry of the newest checkpoint of this process.
+    checkpointed: AtomicU64,
     sealing: OnceLock<Arc<SealingKey>>,
     challenges: ChallengeBoard,
     failures: Failures,
@@ -239,6 +242,7 @@ impl Pki {
                 revoked,
                 publisher,
                 random: SystemRandom::new(),
+                checkpointed: AtomicU64::new(0),
                 sealing: OnceLock::new(),
                 challenges: ChallengeBoard::default(),
                 failures: Failures::default(),

@@ -203,3 +203,6 @@ pub(crate) fn with_version(mut response: Response) -> Response {
     response.headers_mut().insert(VERSION_HEADER, HeaderValue::from_static(VERSION));
     response
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,12 +14,6 @@ pub(crate) struct PublicListener {
     address: SocketAddr,
 }
 
-/// Where a public request comes from.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Remote(
-    #[expect(dead_code, reason = "for the log of refused requests")] pub(crate) SocketAddr,
-);
-
 impl PublicListener {
     /// Binds `address`. A busy one is refused with the name of whoever holds it.
     pub(crate) async fn bind(address: SocketAddr) -> Result<PublicListener, Error> {
@@ -40,11 +34,11 @@ impl PublicListener {
 
 impl Accept for PublicListener {
     type Stream = TcpStream;
-    type Who = Remote;
+    type Who = SocketAddr;
 
-    async fn accept(&self) -> io::Result<(TcpStream, Remote)> {
+    async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let (stream, remote) = self.listener.accept().await?;
         stream.set_nodelay(true)?;
-        Ok((stream, Remote(remote)))
+        Ok((stream, remote))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use ca::authority;
 use ca::cert::KeyId;
@@ -28,7 +29,22 @@ impl Pki {
     pub(crate) fn publish(&self, which: &Which, now: OffsetDateTime) -> Result<Arc<Publication>, Error> {
         let publication = self.publisher().publish(which, self.list_validity()?, now)?;
         self.fill_shelf(now)?;
+        if !publication.lists.is_empty() {
+            self.checkpoint_if_moved(now);
+        }
         Ok(publication)
+    }
+
+    /// Signs a checkpoint unless one was signed of this very entry. A failure costs evidence and nothing
+    /// else: it is logged, and the periodic work tries again.
+    fn checkpoint_if_moved(&self, now: OffsetDateTime) {
+        let head = self.store().head().0;
+        if self.shared.checkpointed.swap(head, Ordering::SeqCst) == head {
+            return;
+        }
+        if let Err(error) = self.checkpoint(now) {
+            tracing::error!(%error, causes = problem::causes(&error).join(": "), "no checkpoint could be signed");
+        }
     }
 
     /// Publishes after a change of the revocations, which stands whatever becomes of the lists.

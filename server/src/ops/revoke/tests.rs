@@ -25,6 +25,9 @@ fn what_is_answered_is_listed() {
     assert_eq!(revoked.certificates[0].serial, issued.certificate.serial);
     assert_eq!(revoked.certificates[0].status, Status::Revoked);
     assert_eq!(lists(&revoked.publication), 1);
+    let note = std::fs::read_to_string(pki.layout().store().join("checkpoint")).unwrap();
+    let checkpoint = store::checkpoint::Checkpoint::parse_unverified(&note).unwrap();
+    assert_eq!(checkpoint.sequence, pki.store().head(), "a checkpoint goes with each list");
     let served = pki.shelf().find("/ca.crl").unwrap();
     assert_eq!(served.text(), std::fs::read_to_string(pki.directory().join("ca.crl")).unwrap());
     // Again: nothing changes, and that is no error.
