@@ -184,8 +184,7 @@ fn an_external_account_is_bound() {
     assert_eq!(missing.code, 2, "{missing}");
     assert!(missing.stderr.contains("--eab-kid"), "{missing}");
     let with = |key: &str| {
-        let file = sandbox.write("hmac", format!("{key}\n"));
-        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).expect("our own file");
+        sandbox.secret("hmac", &format!("{key}\n"));
         sandbox.pki(words(&pebble, &["a.example"], &["--eab-kid", "kid-1", "--eab-hmac-file", "hmac"]))
     };
     let wrong = with("d3Jvbmc");
@@ -288,4 +287,41 @@ fn killed_anywhere_it_goes_on() {
         assert_eq!(pebble.accounts(), 1, "{moment}: an orphan account\n{}", pebble.log());
         assert!(pebble.orders() <= orders, "{moment}: {}", pebble.log());
     }
+}
+
+#[test]
+fn no_secret_of_an_order_is_in_the_store_or_the_log() {
+    let mac = "Y2FuYXJ5LW9mLXRoZS1leHRlcm5hbC1hY2NvdW50LWtleQ";
+    let external = vec![("kid-1".to_owned(), mac.to_owned())];
+    let pebble = Pebble::start_with(PebbleOptions { external, ..PebbleOptions::default() });
+    let sandbox = Sandbox::with_pki();
+    sandbox.secret("hmac", &format!("{mac}\n"));
+    let more = ["--eab-kid", "kid-1", "--eab-hmac-file", "hmac"];
+    let mut command = sandbox.command(words(&pebble, &["a.example"], &more));
+    let said = tests::run(command.env("PKI_LOG", "trace")).success().to_string();
+    assert!(said.contains("/.well-known/acme-challenge/"), "the log is not at trace");
+    let key = std::fs::read_to_string(folder(&sandbox, "a.example").join("key.pem")).expect("a file");
+    let text = key.lines().nth(1).expect("a body").to_owned();
+    // PKCS#8 of any P-256 key begins so (RFC 5208, RFC 5915): the account's and the certificate's.
+    let octets =
+        b"\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07\x04\x6d";
+    let mut secrets: Vec<&[u8]> = vec![mac.as_bytes(), b"canary-of-the-external", text.as_bytes()];
+    for secret in &secrets {
+        assert!(!holds(said.as_bytes(), secret), "{}", String::from_utf8_lossy(secret));
+    }
+    secrets.push(octets);
+    let mut looked_at = 0;
+    for (path, bytes) in sandbox.contents() {
+        if path.starts_with(sandbox.dir().join("store")) {
+            looked_at += 1;
+            for secret in &secrets {
+                assert!(!holds(&bytes, secret), "{}: {}", path.display(), String::from_utf8_lossy(secret));
+            }
+        }
+    }
+    assert!(looked_at > 2, "the store has files");
+}
+
+fn holds(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
 }
