@@ -238,6 +238,7 @@ impl Error {
             Error::Validation { failures } => {
                 failures.iter().find_map(|failure| failure.problem.advice()).map(str::to_owned)
             }
+            Error::NoCertificate { .. } => Some("`pki acme list` shows what was obtained".to_owned()),
             Error::ChallengeType { .. } => {
                 Some("the authority must be told to allow http-01 for this name".to_owned())
             }
@@ -255,7 +256,6 @@ impl Error {
             | Error::Library { .. }
             | Error::Name { .. }
             | Error::NameCount { .. }
-            | Error::NoCertificate { .. }
             | Error::Reason { .. }
             | Error::Request(_)
             | Error::Seal(_)

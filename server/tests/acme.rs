@@ -85,7 +85,7 @@ fn a_certificate_is_issued_listed_renewed_and_revoked() {
     assert_eq!(issued.files.len(), 10);
     assert!(issued.files.iter().all(|file| Path::new(file).is_file()));
     assert!(issued.renew_at > issued.not_before && issued.renew_at < issued.not_after);
-    assert_eq!(site.run(AcmeList {}).unwrap(), [issued.clone()]);
+    assert_eq!(site.run(AcmeList {}).unwrap(), std::slice::from_ref(&issued));
 
     assert!(site.run(AcmeRenew { domain: None }).unwrap().is_empty(), "it is not due");
     let renewed = site.run(AcmeRenew { domain: Some("WWW.example".to_owned()) }).unwrap();
@@ -147,5 +147,7 @@ fn what_is_wrong_with_the_request_is_told_and_nothing_is_placed() {
     assert_eq!((pebble.orders(), pebble.accounts()), (0, 0));
     assert!(!site.root.path().join("acme").exists());
     let missing = site.run(AcmeRevoke { domain: "a.example".to_owned(), reason: None }).unwrap_err();
-    assert_eq!(problem::problem(&missing).kind, ProblemKind::NotFound);
+    let told = problem::problem(&missing);
+    assert_eq!(told.kind, ProblemKind::NotFound);
+    assert!(told.hint.is_some_and(|hint| hint.contains("pki acme list")));
 }
