@@ -85,6 +85,7 @@ pub fn run(profile: ProfileName, options: &Options, context: &mut Context) -> Re
         None => context.environment.directory.clone(),
     };
     let folder = Folder::open(&directory)?;
+    folder.sweep()?;
     let connection = context.connect()?;
     let progress = context.output.progress(rows.len() as u64);
     let mut summary = Summary { rows: rows.len(), ..Summary::default() };

@@ -12,7 +12,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, CWD, FileType, Mode, OFlags, RenameFlags},
+    fs::{AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags, RenameFlags},
     io::Errno,
 };
 use store::file::{OnExisting, Visibility};
@@ -20,6 +20,9 @@ use zeroize::Zeroizing;
 
 use super::{FileNames, Found, Pending, SECRET_LIMIT};
 use crate::error::CommandError;
+
+/// How the names of temporary files begin, ours and those of [`store::file`]; the process's id follows.
+const TEMPORARY: &str = ".pki-tmp-";
 
 /// A directory, held open: one that is swapped meanwhile does not lead us elsewhere.
 pub struct Folder {
@@ -86,13 +89,15 @@ impl Folder {
         on_existing: OnExisting,
     ) -> Result<(), CommandError> {
         let failed = |error: Errno| CommandError::file("write", &self.path.join(name), &error.into());
-        let temporary = format!(".pki-tmp-{}-{name}", std::process::id());
+        let temporary = format!("{TEMPORARY}{}-{name}", std::process::id());
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let secret = Mode::RUSR | Mode::WUSR;
         // Our own process id: a file of that name is what an earlier process left behind.
         let _ = rustix::fs::unlinkat(&self.directory, &temporary, AtFlags::empty());
         let mut file =
             File::from(rustix::fs::openat(&self.directory, &temporary, flags, secret).map_err(failed)?);
+        // A sign for whoever sweeps; file systems without locks do without it.
+        let _ = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive);
         let written =
             file.write_all(bytes).map_err(|error| CommandError::file("write", &self.path.join(name), &error));
         let placed = written.and_then(|()| {
@@ -110,6 +115,30 @@ impl Folder {
             let _ = rustix::fs::unlinkat(&self.directory, &temporary, AtFlags::empty());
         }
         placed
+    }
+
+    /// Removes what interrupted commands left here: temporary files, of which one may be a key, that
+    /// nobody holds and whose process is gone.
+    pub fn sweep(&self) -> Result<(), CommandError> {
+        let failed = |error: Errno| CommandError::file("look through", &self.path, &error.into());
+        for entry in Dir::read_from(&self.directory).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let Some(name) = entry.file_name().to_str().ok().filter(|name| name.starts_with(TEMPORARY))
+            else {
+                continue;
+            };
+            let process = name[TEMPORARY.len()..].split('-').next().and_then(|pid| pid.parse::<u32>().ok());
+            if process.is_none_or(|pid| Path::new(&format!("/proc/{pid}")).exists()) {
+                continue;
+            }
+            let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+            let Ok(file) = rustix::fs::openat(&self.directory, name, flags, Mode::empty()) else { continue };
+            // Locked: its writer lives where we do not see its process.
+            if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
+                self.remove(name)?;
+            }
+        }
+        Ok(())
     }
 
     /// Removes a file; one that is not there is removed already.

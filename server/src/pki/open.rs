@@ -1,7 +1,7 @@
 //! Opening a PKI, and making one.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ca::authority::Current;
 use ca::hierarchy::{self, Init, RootKeyPlace, publish_certificates};
@@ -14,6 +14,7 @@ use trust::{Action, Peer};
 
 use super::directory::{self, DirectoryError, Found};
 use super::{Keys, Pki};
+use crate::http::public::TOP;
 use crate::layout::Layout;
 use crate::ops::Error;
 
@@ -72,7 +73,12 @@ impl Pki {
         peer: &Peer,
         now: OffsetDateTime,
     ) -> Result<Pki, Error> {
-        let pki = Pki::begin(directory, keys)?;
+        let pki = match Pki::begin(directory, keys.clone()) {
+            Err(Error::Directory(DirectoryError::Exists { directory })) => {
+                return Pki::finish(directory, keys, now);
+            }
+            begun => begun?,
+        };
         let permit = trust::decide(peer, Action::Authority, pki.owner())?;
         let who = permit.peer().to_string();
         let policy = pki.policy()?;
@@ -90,6 +96,21 @@ impl Pki {
             }
         }
         pki.checkpoint(now)?;
+        Ok(pki)
+    }
+
+    /// Publishes what an `init` that was interrupted after its commit had not published yet. Where
+    /// nothing is missing, no `init` was interrupted.
+    fn finish(directory: PathBuf, keys: Keys, now: OffsetDateTime) -> Result<Pki, Error> {
+        if TOP.iter().all(|name| directory.join(name).exists()) {
+            return Err(DirectoryError::Exists { directory }.into());
+        }
+        let pki = Pki::open(&directory, keys, OpenMode::Command, now)?;
+        pki.publish_first(&Which::Due, now)?;
+        pki.checkpoint(now)?;
+        for written in [pki.layout().root().to_owned(), pki.layout().authorities(), pki.layout().keys()] {
+            store::file::sweep_temporaries(&written)?;
+        }
         Ok(pki)
     }
 
