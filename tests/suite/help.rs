@@ -97,6 +97,11 @@ fn the_reference_of_commands_is_the_programs_own() {
 }
 
 #[test]
+fn the_reference_of_exit_codes_is_the_programs_own() {
+    compare("docs/reference/exit-codes.md", &cli::reference::exit_codes());
+}
+
+#[test]
 fn the_reference_of_settings_is_the_programs_own() {
     compare("docs/reference/settings.md", &cli::reference::settings());
 }
