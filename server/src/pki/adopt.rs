@@ -5,6 +5,7 @@ use std::path::Path;
 use ca::adopt::{self, Adopt, ImportedRevocation};
 use ca::hierarchy::publish_certificates;
 use ca::index_txt::RowReason;
+use ca::keyring::Keyring;
 use crl::{Reason, Revocation, Which};
 use store::Table;
 use time::OffsetDateTime;
@@ -12,6 +13,7 @@ use trust::{Action, Peer};
 
 use super::{Keys, Pki};
 use crate::http::problem;
+use crate::layout::Layout;
 use crate::ops::Error;
 
 /// What came of an adoption.
@@ -40,10 +42,12 @@ impl Pki {
         peer: &Peer,
         now: OffsetDateTime,
     ) -> Result<(Pki, Adopted), Error> {
+        // Decided before anything is made: a CA that is refused leaves no trace.
+        let keyring = Keyring::new(Layout::new(directory).keys(), keys.passphrase.clone(), keys.cost);
+        let decided = adopt::decide(adopt, &keyring, &peer.to_string(), now);
+        let mut adoption = decided.map_err(ca::Error::from)?;
         let pki = Pki::begin(directory, keys)?;
-        let permit = trust::decide(peer, Action::Authority, pki.owner())?;
-        let who = permit.peer().to_string();
-        let mut adoption = adopt::decide(adopt, pki.keyring(), &who, now).map_err(ca::Error::from)?;
+        trust::decide(peer, Action::Authority, pki.owner())?;
         let issuer = adoption.issuing.key_id;
         let revocations = std::mem::take(&mut adoption.revocations);
         for imported in &revocations {
