@@ -13,23 +13,25 @@ use crate::{connect::Connection, context::Context, error::CommandError, passphra
 #[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
 pub struct Options {
-    /// File that holds the backup's own passphrase, on one line; without it the terminal is asked
+    /// File that holds the backup's own passphrase, on one line
+    ///
+    /// Without it --passphrase-file is taken, and without that the terminal is asked.
     #[arg(long, value_name = "FILE")]
     pub backup_passphrase_file: Option<PathBuf>,
 }
 
-/// The passphrase for a new backup: from its file, else asked for twice.
+/// The passphrase for a new backup: from a file, else asked for twice.
 pub fn new_passphrase(options: &Options, context: &Context) -> Result<Phrase, CommandError> {
-    let text = match &options.backup_passphrase_file {
+    let text = match options.backup_passphrase_file.as_ref().or(context.global.passphrase_file.as_ref()) {
         Some(path) => passphrase::read_file(&context.resolve(path))?,
         None => passphrase::ask_new("the backup", &context.environment)?,
     };
     Ok(Phrase::new(text.to_string()))
 }
 
-/// The passphrase of a backup: from its file, else asked for.
+/// The passphrase of a backup: from a file, else asked for.
 pub fn passphrase(options: &Options, context: &Context) -> Result<Phrase, CommandError> {
-    let text = match &options.backup_passphrase_file {
+    let text = match options.backup_passphrase_file.as_ref().or(context.global.passphrase_file.as_ref()) {
         Some(path) => passphrase::read_file(&context.resolve(path))?,
         None => passphrase::ask_text("passphrase of the backup", &context.environment)?,
     };

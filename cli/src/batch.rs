@@ -84,8 +84,8 @@ pub fn run(profile: ProfileName, options: &Options, context: &mut Context) -> Re
         Some(out) => files::folder(&context.resolve(out))?,
         None => context.environment.directory.clone(),
     };
+    files::tidy(&directory);
     let folder = Folder::open(&directory)?;
-    folder.sweep()?;
     let connection = context.connect()?;
     let progress = context.output.progress(rows.len() as u64);
     let mut summary = Summary { rows: rows.len(), ..Summary::default() };

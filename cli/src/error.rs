@@ -192,7 +192,10 @@ impl From<Problem> for CommandError {
             Kind::Unavailable => Some("try again in a moment"),
             Kind::External => Some("try again later; `-v` shows the conversation"),
             Kind::NotFound => Some("`pki list` shows what there is"),
-            Kind::BrokenPipe | Kind::Conflict | Kind::Denied | Kind::Usage => None,
+            Kind::Conflict => Some("`pki list` and `pki ca list` show how things stand"),
+            Kind::Denied => Some("work as the owner of the directory"),
+            Kind::Usage => Some("nothing was changed; correct what was asked for and try again"),
+            Kind::BrokenPipe => None,
         };
         CommandError {
             kind,

@@ -164,3 +164,10 @@ pub fn folder(path: &Path) -> Result<PathBuf, CommandError> {
     store::file::make_dir(path, Visibility::Secret)?;
     Ok(path.to_path_buf())
 }
+
+/// Clears away what interrupted commands left half-written. Best effort: it is litter, not damage.
+pub fn tidy(folder: &Path) {
+    if let Err(error) = store::file::sweep_temporaries(folder) {
+        tracing::debug!(%error, "leftovers stay");
+    }
+}

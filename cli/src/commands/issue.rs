@@ -30,7 +30,7 @@ pub fn run(request: &Request, options: &Options, context: &mut Context) -> Resul
         Some(out) => files::folder(&context.resolve(out))?,
         None => context.environment.directory.clone(),
     };
-    files::Folder::open(&folder)?.sweep()?;
+    files::tidy(&folder);
     let place = Place { folder, slug: request.slug() };
     let connection = context.connect()?;
     let (issued, placed) = issuance::issue(request, &place, options.overwrite(), p12.as_ref(), &connection)?;

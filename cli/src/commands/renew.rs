@@ -65,7 +65,7 @@ pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> 
         Some(out) => files::folder(&context.resolve(out))?,
         None => context.environment.directory.clone(),
     };
-    files::Folder::open(&folder)?.sweep()?;
+    files::tidy(&folder);
     let connection = context.connect()?;
     let shown = connection.call(Show { selector })?;
     let candidates: Vec<CertificateView> = shown.into_iter().map(|one| one.certificate).collect();

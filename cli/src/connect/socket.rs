@@ -45,6 +45,9 @@ struct Answer {
     body: Vec<u8>,
 }
 
+/// Takes a part of an answer, and says whether it wants more.
+type Taker<'t> = dyn FnMut(&[u8]) -> bool + 't;
+
 /// How a call may fail before there is an answer.
 enum Broken {
     /// Nothing was sent: no one listens any more.
@@ -145,7 +148,7 @@ impl Service {
         &self,
         path: &str,
         body: Bytes,
-        take: Option<&mut dyn FnMut(&[u8]) -> bool>,
+        take: Option<&mut Taker<'_>>,
     ) -> Result<Answer, Broken> {
         let midway = |error: hyper::Error| Broken::Midway(Box::new(error));
         let stream = reach(&self.socket).await.map_err(Broken::Unreached)?;

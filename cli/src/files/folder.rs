@@ -9,10 +9,11 @@ use std::{
     io::{Read, Write},
     os::fd::OwnedFd,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use rustix::{
-    fs::{AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags, RenameFlags},
+    fs::{AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, RenameFlags},
     io::Errno,
 };
 use store::file::{OnExisting, Visibility};
@@ -21,8 +22,8 @@ use zeroize::Zeroizing;
 use super::{FileNames, Found, Pending, SECRET_LIMIT};
 use crate::error::CommandError;
 
-/// How the names of temporary files begin, ours and those of [`store::file`]; the process's id follows.
-const TEMPORARY: &str = ".pki-tmp-";
+/// How many temporary names are tried.
+const MOST_TRIES: usize = 10_000;
 
 /// A directory, held open: one that is swapped meanwhile does not lead us elsewhere.
 pub struct Folder {
@@ -89,20 +90,13 @@ impl Folder {
         on_existing: OnExisting,
     ) -> Result<(), CommandError> {
         let failed = |error: Errno| CommandError::file("write", &self.path.join(name), &error.into());
-        let temporary = format!("{TEMPORARY}{}-{name}", std::process::id());
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let secret = Mode::RUSR | Mode::WUSR;
-        // Our own process id: a file of that name is what an earlier process left behind.
-        let _ = rustix::fs::unlinkat(&self.directory, &temporary, AtFlags::empty());
-        let mut file =
-            File::from(rustix::fs::openat(&self.directory, &temporary, flags, secret).map_err(failed)?);
-        // A sign for whoever sweeps; file systems without locks do without it.
-        let _ = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive);
+        let (temporary, mut file) = self.temporary().map_err(failed)?;
         let written =
             file.write_all(bytes).map_err(|error| CommandError::file("write", &self.path.join(name), &error));
         let placed = written.and_then(|()| {
             if visibility == Visibility::Public {
-                rustix::fs::fchmod(&file, secret | Mode::RGRP | Mode::ROTH).map_err(failed)?;
+                let public = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::ROTH;
+                rustix::fs::fchmod(&file, public).map_err(failed)?;
             }
             let rename = match on_existing {
                 OnExisting::Replace => RenameFlags::empty(),
@@ -117,28 +111,26 @@ impl Folder {
         placed
     }
 
-    /// Removes what interrupted commands left here: temporary files, of which one may be a key, that
-    /// nobody holds and whose process is gone.
-    pub fn sweep(&self) -> Result<(), CommandError> {
-        let failed = |error: Errno| CommandError::file("look through", &self.path, &error.into());
-        for entry in Dir::read_from(&self.directory).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let Some(name) = entry.file_name().to_str().ok().filter(|name| name.starts_with(TEMPORARY))
-            else {
-                continue;
+    /// A new file for its owner alone. It is locked, which tells the sweeper of
+    /// [`store::file::sweep_temporaries`] that somebody still writes it.
+    fn temporary(&self) -> Result<(String, File), Errno> {
+        static COUNTER: AtomicU64 = AtomicU64::new(0);
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        for _ in 0..MOST_TRIES {
+            let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+            let name = format!(".pki-tmp-{}-many-{number}", std::process::id());
+            let file = match rustix::fs::openat(&self.directory, &name, flags, Mode::RUSR | Mode::WUSR) {
+                Ok(file) => File::from(file),
+                Err(Errno::EXIST) => continue,
+                Err(error) => return Err(error),
             };
-            let process = name[TEMPORARY.len()..].split('-').next().and_then(|pid| pid.parse::<u32>().ok());
-            if process.is_none_or(|pid| Path::new(&format!("/proc/{pid}")).exists()) {
-                continue;
-            }
-            let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-            let Ok(file) = rustix::fs::openat(&self.directory, name, flags, Mode::empty()) else { continue };
-            // Locked: its writer lives where we do not see its process.
-            if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
-                self.remove(name)?;
+            // A sweep may have taken it between the two calls: then its lock or its name is gone.
+            let locked = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok();
+            if locked && rustix::fs::fstat(&file)?.st_nlink > 0 {
+                return Ok((name, file));
             }
         }
-        Ok(())
+        Err(Errno::EXIST)
     }
 
     /// Removes a file; one that is not there is removed already.
