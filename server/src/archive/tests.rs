@@ -77,6 +77,20 @@ fn a_wrong_passphrase_or_a_changed_archive_leaves_nothing() {
 }
 
 #[test]
+fn an_archive_that_lacks_its_last_chunk_is_not_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let into = dir.path().join("new");
+    // Of the two empty blocks at tar's end, the second is all that age's last chunk holds.
+    const CHUNK: usize = 64 * 1024;
+    let body = vec![7; CHUNK + 512 - 5 * 512];
+    let sealed = packed(vec![member("ca.crt", Visibility::Public, Source::Bytes(body))]);
+    let last = 512 + 16;
+    assert!(restore(&sealed[..sealed.len() - last], "right", &into).is_err());
+    assert!(!into.exists());
+    restore(&sealed, "right", &into).unwrap();
+}
+
+#[test]
 fn nothing_is_made_outside_and_no_links() {
     let dir = tempfile::tempdir().unwrap();
     let into = dir.path().join("new");
