@@ -10,6 +10,7 @@ use std::path::Path;
 use minicbor::{Decode, Encode};
 use store::{Batch, Class, Create, Direction, Key, OpenOptions, Record, Store, Table};
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use trust::Peer;
 
 use super::{FORMAT, Manifest, Phrase};
@@ -96,7 +97,8 @@ fn begin_epoch(layout: &Layout, manifest: &Manifest, peer: &Peer, now: OffsetDat
         made_at: manifest.made_at.unix_timestamp(),
         sequence: manifest.sequence,
     };
-    let what = format!("restore backup={} sequence={}", manifest.made_at, manifest.sequence);
+    let made_at = manifest.made_at.format(&Rfc3339).unwrap_or_else(|_beyond| manifest.made_at.to_string());
+    let what = format!("restore backup={made_at} sequence={}", manifest.sequence);
     let mut batch = Batch::new(Class::Ledger, restoration.at, peer.to_string(), what);
     Table::put(&mut batch, format!("{:016x}", restoration.at), &restoration);
     let begun = store.begin_epoch(batch);
