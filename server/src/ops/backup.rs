@@ -19,6 +19,7 @@ use super::Error;
 use crate::Pki;
 use crate::archive::{Work, pack};
 
+pub use crate::archive::Error as ArchiveError;
 pub use restore::{Restoration, restore};
 
 /// A passphrase, wiped when dropped and never shown.

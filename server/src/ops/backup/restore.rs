@@ -60,7 +60,7 @@ impl Restoration {
 /// Restores a backup into `directory`, which must be absent or empty, and returns what it said of itself.
 ///
 /// # Errors
-/// [`archive::Error`] for a wrong passphrase, a changed archive, or a place that is taken; nothing is
+/// [`super::ArchiveError`] for a wrong passphrase, a changed archive, or a place that is taken; nothing is
 /// left behind then.
 pub fn restore(
     archive: impl Read,
