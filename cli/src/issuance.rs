@@ -282,8 +282,11 @@ pub fn report(issued: &Issued, placed: Option<&Placed>, context: &mut Context) -
             ("name", certificate.name.clone()),
             ("profile", certificate.profile.clone()),
             ("serial", certificate.serial.clone()),
-            ("fingerprint", certificate.fingerprint.clone()),
         ];
+        // A dry run has made nothing that could have one.
+        if !certificate.fingerprint.is_empty() {
+            fields.push(("fingerprint", certificate.fingerprint.clone()));
+        }
         fields.extend(certificate.names.iter().map(|name| ("names", name.clone())));
         let end = format!("{} ({})", moment(certificate.not_after), distance(certificate.not_after, now));
         fields.push(("valid until", end));

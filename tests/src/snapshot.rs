@@ -8,9 +8,12 @@ pub fn filters(sandbox: &Sandbox) -> Vec<(String, &'static str)> {
         path.display().to_string().replace('.', r"\.").replace('-', r"\-").replace('+', r"\+")
     };
     vec![
+        // Columns are as wide as their widest cell, and that may be a path.
+        (r"  +".to_owned(), "  "),
         (literal(sandbox.dir()), "[DIR]"),
         (literal(sandbox.work()), "[WORK]"),
         (literal(sandbox.home()), "[HOME]"),
+        (literal(sandbox.root().to_path_buf()), "[ROOT]"),
         // PEM bodies.
         (
             r"-----BEGIN ([A-Z ]+)-----(\\n|\n)[A-Za-z0-9+/=\n\\]+-----END".to_owned(),
@@ -28,6 +31,12 @@ pub fn filters(sandbox: &Sandbox) -> Vec<(String, &'static str)> {
         (r"\bpid \d+".to_owned(), "pid [PID]"),
         (r#""pid": ?\d+"#.to_owned(), r#""pid": [PID]"#),
         (r"\b\d+(\.\d+)? ?(ms|s)\b".to_owned(), "[ELAPSED]"),
+        // An authority's name ends with the beginning of its key identifier.
+        (r"\bCA [0-9a-f]{8}\b".to_owned(), "CA [ID]"),
+        (r"\b(in )?\d+ seconds?( ago)?".to_owned(), "[MOMENT]"),
+        (r"\b\d+ MiB".to_owned(), "[ROOM] MiB"),
+        (r#""size": ?\d+"#.to_owned(), r#""size": [SIZE]"#),
+        (r"\b\d+ octets".to_owned(), "[SIZE] octets"),
         // CRL numbers begin with the time in seconds.
         (r"\b1[789]\d{8}\b".to_owned(), "[NUMBER]"),
     ]

@@ -25,7 +25,7 @@ fn a_backup_made_under_load_restores_everything_that_was_acknowledged_before_it(
                 sandbox.pki(["issue-client", &format!("load-{number}"), "--key-type", "p256"]).success();
             }
         });
-        sandbox.pki(["backup", "pki.age", "--passphrase-file", "pass"]).success();
+        sandbox.pki(["backup", "pki.age", "--backup-passphrase-file", "pass"]).success();
     });
     assert_eq!(service.stop().code, 0);
     let mode = std::fs::metadata(sandbox.file("pki.age")).unwrap().permissions().mode();
@@ -38,10 +38,10 @@ fn a_backup_made_under_load_restores_everything_that_was_acknowledged_before_it(
         std::fs::copy(sandbox.file(name), other.file(name)).unwrap();
     }
     other.secret("wrong", "incorrect horse\n");
-    let refused = other.pki(["restore", "pki.age", "--passphrase-file", "wrong"]);
+    let refused = other.pki(["restore", "pki.age", "--backup-passphrase-file", "wrong"]);
     assert_ne!(refused.code, 0, "{refused}");
     assert!(!other.dir().join("root.crt").exists(), "nothing was restored: {refused}");
-    other.pki(["restore", "pki.age", "--passphrase-file", "pass"]).success();
+    other.pki(["restore", "pki.age", "--backup-passphrase-file", "pass"]).success();
     let listed = other.pki(["list", "--json"]).success().stdout;
     assert!(listed.contains("\"alice\"") && listed.contains("\"bob\""), "{listed}");
     openssl_accepts(&other, Purpose::Client, "alice");
@@ -60,12 +60,12 @@ fn a_backup_without_keys_holds_none() {
     let sandbox = Sandbox::with_pki();
     sandbox.secret("pass", "correct horse battery staple\n");
     sandbox.pki(["issue-client", "alice"]).success();
-    sandbox.pki(["backup", "pki.age", "--no-keys", "--passphrase-file", "pass"]).success();
+    sandbox.pki(["backup", "pki.age", "--no-keys", "--backup-passphrase-file", "pass"]).success();
     let other = Sandbox::new();
     for name in ["pki.age", "pass"] {
         std::fs::copy(sandbox.file(name), other.file(name)).unwrap();
     }
-    other.pki(["restore", "pki.age", "--passphrase-file", "pass"]).success();
+    other.pki(["restore", "pki.age", "--backup-passphrase-file", "pass"]).success();
     let keys: Vec<_> = other
         .contents()
         .into_iter()
@@ -80,12 +80,12 @@ fn a_backup_without_keys_holds_none() {
 fn a_restore_never_touches_a_pki_that_is_there() {
     let sandbox = Sandbox::with_pki();
     sandbox.secret("pass", "correct horse battery staple\n");
-    sandbox.pki(["backup", "pki.age", "--passphrase-file", "pass"]).success();
+    sandbox.pki(["backup", "pki.age", "--backup-passphrase-file", "pass"]).success();
     let before = sandbox.contents();
-    let refused = sandbox.pki(["restore", "pki.age", "--passphrase-file", "pass"]).failure(4);
+    let refused = sandbox.pki(["restore", "pki.age", "--backup-passphrase-file", "pass"]).failure(4);
     assert!(refused.says("hint:"), "{refused}");
     assert_eq!(before, sandbox.contents());
-    let refused = sandbox.pki(["backup", "pki.age", "--passphrase-file", "pass"]).failure(4);
+    let refused = sandbox.pki(["backup", "pki.age", "--backup-passphrase-file", "pass"]).failure(4);
     assert!(refused.says("exists"), "{refused}");
 }
 
@@ -93,7 +93,7 @@ fn a_restore_never_touches_a_pki_that_is_there() {
 fn a_damaged_backup_is_refused_whole() {
     let sandbox = Sandbox::with_pki();
     sandbox.secret("pass", "correct horse battery staple\n");
-    sandbox.pki(["backup", "pki.age", "--passphrase-file", "pass"]).success();
+    sandbox.pki(["backup", "pki.age", "--backup-passphrase-file", "pass"]).success();
     let whole = std::fs::read(sandbox.file("pki.age")).unwrap();
     let other = Sandbox::new();
     std::fs::copy(sandbox.file("pass"), other.file("pass")).unwrap();
@@ -107,7 +107,7 @@ fn a_damaged_backup_is_refused_whole() {
         }),
     ] {
         other.write(name, bytes);
-        let refused = other.pki(["restore", name, "--passphrase-file", "pass"]);
+        let refused = other.pki(["restore", name, "--backup-passphrase-file", "pass"]);
         assert_ne!(refused.code, 0, "{refused}");
         assert!(!other.dir().join("root.crt").exists(), "{name}: something was restored");
     }

@@ -91,14 +91,14 @@ fn no_secret_is_in_journal_index_logs_or_process_tables() {
     run(&["issue-client", "alice", "--p12", "alice.p12", "--p12-passphrase-file", "p12-pass"]).success();
     run(&["issue-server", "www.example.org"]).success();
     run(&["revoke", "alice"]).success();
-    run(&["backup", "pki.age", "--passphrase-file", "backup-pass"]).success();
+    run(&["backup", "pki.age", "--backup-passphrase-file", "backup-pass"]).success();
     run(&["show", "www.example.org", "--json"]).success();
     run(&["info", "--json"]).success();
     run(&["doctor", "--json"]);
     run(&["audit", "--last", "1000", "--json"]).success();
     // Failures tell too.
     sandbox.secret("wrong", &format!("{CANARY}-but-wrong\n"));
-    run(&["restore", "pki.age", "--dir", "elsewhere", "--passphrase-file", "wrong"]);
+    run(&["restore", "pki.age", "--dir", "elsewhere", "--backup-passphrase-file", "wrong"]);
 
     let secrets = secrets(&sandbox);
     assert!(secrets.len() >= 12, "{:?}", secrets.iter().map(|(name, _)| name).collect::<Vec<_>>());

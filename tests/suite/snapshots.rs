@@ -109,10 +109,14 @@ fn the_rest_of_what_one_can_ask() {
     both(&sandbox, "audit", &["audit"]);
     both(&sandbox, "acme_list", &["acme", "list"]);
     sandbox.secret("pass", "correct horse battery staple\n");
-    seen(&sandbox, "backup", sandbox.pki(["backup", "pki.age", "--passphrase-file", "pass"]));
-    seen(&sandbox, "restore_refused", sandbox.pki(["restore", "pki.age", "--passphrase-file", "pass"]));
+    seen(&sandbox, "backup", sandbox.pki(["backup", "pki.age", "--backup-passphrase-file", "pass"]));
+    seen(
+        &sandbox,
+        "restore_refused",
+        sandbox.pki(["restore", "pki.age", "--backup-passphrase-file", "pass"]),
+    );
     let elsewhere = sandbox.root().join("elsewhere").display().to_string();
-    let words = ["restore", "pki.age", "--passphrase-file", "pass", "--dir", &elsewhere];
+    let words = ["restore", "pki.age", "--backup-passphrase-file", "pass", "--dir", &elsewhere];
     seen(&sandbox, "restore", sandbox.pki(words));
 }
 

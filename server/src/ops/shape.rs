@@ -1,5 +1,6 @@
 //! Turns records into what is shown: the one place where a view is filled in.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use ca::authority;
@@ -117,10 +118,17 @@ pub(super) fn moment(seconds: i64) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
-/// Every authority, the newest first.
+/// Every authority, in the order of [`records`].
 pub(super) fn authorities(pki: &Pki, now: OffsetDateTime) -> Result<Vec<AuthorityView>, Error> {
     let live = inventory::live_by_issuer(pki.store(), now)?;
-    authority::list(pki.store())?.iter().map(|record| view(record, &live)).collect()
+    records(pki)?.iter().map(|record| view(record, &live)).collect()
+}
+
+/// Every authority as it is shown: the root first, then the newest.
+pub(super) fn records(pki: &Pki) -> Result<Vec<AuthorityRecord>, Error> {
+    let mut records = authority::list(pki.store())?;
+    records.sort_by_key(|record| (!record.role.is_root(), Reverse(record.created_at), record.state));
+    Ok(records)
 }
 
 /// One authority.

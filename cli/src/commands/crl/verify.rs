@@ -9,7 +9,7 @@ use server::ops::{crl::CrlShow, info::Info};
 
 use crate::{
     commands::selector::read_certificates,
-    context::{Context, distance, moment},
+    context::{Context, moment},
     error::{CommandError, Outcome},
     output::{Cell, Column, Style, Table},
 };
@@ -133,10 +133,11 @@ fn check(file: &Path, authorities: &[Certificate], context: &Context) -> Result<
     Ok(Checked {
         file: file.to_path_buf(),
         valid: findings.is_empty(),
-        issuer: report.issuer,
+        // As everywhere: RFC 4514, the most specific part first.
+        issuer: named.first().map_or(report.issuer, |authority| authority.subject_display()),
         number: report.number.map(|number| number.to_string()),
         this_update: moment(report.this_update),
-        next_update: report.next_update.map(|due| format!("{} ({})", moment(due), distance(due, now))),
+        next_update: report.next_update.map(moment),
         entries: report.entries,
         findings,
     })

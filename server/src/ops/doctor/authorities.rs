@@ -1,6 +1,6 @@
 //! The authorities, their keys and lists, and the certificates the PKI issues to itself.
 
-use ca::authority::{self, Current};
+use ca::authority::Current;
 use ca::cert::Certificate;
 use ca::keyring::issuer_certificate;
 use ca::profile::Validity;
@@ -10,7 +10,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::{Finding, Severity, finding, ok};
 use crate::Pki;
-use crate::ops::Error;
+use crate::ops::{Error, shape};
 use crate::own::{self, Own};
 
 /// How long before the end of an authority it is an error not to have another.
@@ -42,7 +42,7 @@ pub(super) fn root_key(pki: &Pki) -> Result<Finding, Error> {
 /// Whether an authority's end comes near.
 pub(super) fn expiries(pki: &Pki, now: OffsetDateTime) -> Result<Vec<Finding>, Error> {
     let mut findings = Vec::new();
-    for record in authority::list(pki.store())? {
+    for record in shape::records(pki)? {
         match record.state {
             AuthorityState::Current => {}
             AuthorityState::AwaitingCertificate => findings.push(finding(
@@ -82,7 +82,7 @@ fn expiry(record: &AuthorityRecord, certificate: &Certificate, now: OffsetDateTi
 pub(super) fn lists(pki: &Pki, now: OffsetDateTime) -> Result<Vec<Finding>, Error> {
     let lists = pki.publisher().lists(now)?;
     let mut findings = Vec::new();
-    for record in authority::list(pki.store())? {
+    for record in shape::records(pki)? {
         let list = lists.iter().find(|list| list.issuer == record.key_id);
         let elsewhere = matches!(record.key, KeyPlace::Elsewhere { .. });
         let hint = match (record.role.is_root(), elsewhere) {
