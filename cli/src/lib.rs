@@ -2,7 +2,7 @@
 //!
 //! [`main`] parses the arguments, runs one command and returns its exit code; it never ends the
 //! process itself. A command lives in one file of `commands/`, with its arguments and their help.
-//! Everything that needs the PKI goes through [`connect`]: a running service's socket, or the same
+//! Everything that needs the PKI goes through `connect`: a running service's socket, or the same
 //! operations in process. This crate refuses to know how anything is signed or stored.
 
 mod archive;

@@ -152,3 +152,54 @@ impl Folder {
             .hint("move it out of the way, or choose another directory with --out")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn files_are_placed_whole_with_their_modes_and_nothing_is_left_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let folder = Folder::open(directory.path()).unwrap();
+        let mode = |name: &str| {
+            std::fs::metadata(directory.path().join(name)).unwrap().permissions().mode() & 0o7777
+        };
+        folder.place("a.key", b"secret", Visibility::Secret, OnExisting::Replace).unwrap();
+        folder.place("a.crt", b"public", Visibility::Public, OnExisting::Replace).unwrap();
+        assert_eq!((mode("a.key"), mode("a.crt")), (0o600, 0o644));
+        let refused = folder.place("a.key", b"other", Visibility::Secret, OnExisting::Refuse);
+        assert_eq!(refused.unwrap_err().kind, crate::error::Kind::Conflict);
+        assert_eq!(folder.read("a.key").unwrap().as_deref().map(Vec::as_slice), Some(&b"secret"[..]));
+        folder.sync().unwrap();
+        folder.remove("a.key").unwrap();
+        folder.remove("a.key").unwrap();
+        assert_eq!(folder.read("a.key").unwrap(), None);
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_is_being_written_is_not_swept_and_what_was_left_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let folder = Folder::open(directory.path()).unwrap();
+        let (name, file) = folder.temporary().unwrap();
+        crate::files::tidy(directory.path());
+        assert!(directory.path().join(&name).exists());
+        drop(file);
+        crate::files::tidy(directory.path());
+        assert!(!directory.path().join(&name).exists());
+    }
+
+    #[test]
+    fn only_regular_files_are_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let folder = Folder::open(directory.path()).unwrap();
+        std::os::unix::fs::symlink("/etc/hostname", directory.path().join("link")).unwrap();
+        std::fs::create_dir(directory.path().join("dir")).unwrap();
+        rustix::fs::mkfifoat(&folder.directory, "fifo", Mode::RUSR).unwrap();
+        for name in ["link", "dir", "fifo"] {
+            assert_eq!(folder.read(name).unwrap_err().kind, crate::error::Kind::Conflict, "{name}");
+        }
+    }
+}
