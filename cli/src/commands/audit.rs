@@ -24,8 +24,8 @@ Examples:
   pki audit verify --against note    the journal must continue this earlier checkpoint"
 )]
 pub struct Args {
-    /// How many of the newest entries to show
-    #[arg(long, value_name = "N", default_value_t = 50)]
+    /// How many of the newest entries to show, 1000 at most
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=i64::from(PAGE)))]
     last: u32,
 
     /// Show everything after this entry instead, oldest first
@@ -69,18 +69,16 @@ pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CommandError> {
 fn trail(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> {
     let connection = context.connect()?;
     let mut after = Some(args.after.unwrap_or(0));
-    let mut left = args.last;
     let mut first = true;
     let newest = args.after.is_none();
     context.output.array(
         || {
             let Some(from) = after.take() else { return Ok(None) };
-            let limit = if newest { left.min(PAGE) } else { PAGE };
+            let limit = if newest { args.last } else { PAGE };
             let lines = connection.call(Audit { after: from, limit, newest })?;
             if !newest && lines.len() as u64 == u64::from(PAGE) {
                 after = lines.last().map(|line| line.sequence);
             }
-            left = left.saturating_sub(limit);
             Ok(Some(lines))
         },
         |output, lines| {
