@@ -212,6 +212,7 @@ fn code_lines(text: &str) -> Vec<(usize, &str)> {
 fn is_test(path: &Path) -> bool {
     let name = shown(path);
     path.file_name().is_some_and(|file| file == "tests.rs")
+        || name.contains("/examples/")
         || (name.contains("/tests/") && !name.starts_with("tests/"))
 }
 

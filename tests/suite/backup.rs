@@ -84,7 +84,7 @@ fn a_restore_never_touches_a_pki_that_is_there() {
     let before = sandbox.contents();
     let refused = sandbox.pki(["restore", "pki.age", "--backup-passphrase-file", "pass"]).failure(4);
     assert!(refused.says("hint:"), "{refused}");
-    assert_eq!(before, sandbox.contents());
+    assert!(before == sandbox.contents(), "something was written");
     let refused = sandbox.pki(["backup", "pki.age", "--backup-passphrase-file", "pass"]).failure(4);
     assert!(refused.says("exists"), "{refused}");
 }

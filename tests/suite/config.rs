@@ -70,5 +70,5 @@ fn more_days_than_the_issuer_has_left_are_refused() {
     let before = sandbox.contents();
     let refused = sandbox.pki(["issue-client", "alice", "--days", "9000"]).failure(2);
     assert!(refused.says("hint:"), "{refused}");
-    assert_eq!(before, sandbox.contents());
+    assert!(before == sandbox.contents(), "something was written");
 }

@@ -88,7 +88,7 @@ fn another_users_directory_is_refused_with_a_hint() {
         assert_eq!(refused.code, 5, "{refused}");
         assert!(refused.stderr.contains("hint:"), "{refused}");
     }
-    assert_eq!(before, sandbox.contents(), "nothing was written");
+    assert!(before == sandbox.contents(), "something was written");
 }
 
 #[test]

@@ -94,7 +94,7 @@ fn what_another_ca_signed_is_not_ours_to_revoke() {
     let before = ours.contents();
     let refused = ours.pki(["revoke", theirs.file("alice.crt").to_str().unwrap()]);
     assert!(refused.code != 0 && refused.says("hint:"), "{refused}");
-    assert_eq!(before, ours.contents());
+    assert!(before == ours.contents(), "something was written");
 }
 
 #[test]

@@ -47,7 +47,7 @@ impl Before<'_> {
                     || "\u{200b}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}".contains(c))
         };
         assert!(output.stderr.chars().all(tame), "{:?}", output.stderr);
-        assert_eq!(self.work, work(self.sandbox), "files changed: {output}");
+        assert!(self.work == work(self.sandbox), "files changed: {output}");
         assert_eq!(self.issued, issued(self.sandbox), "a certificate was issued: {output}");
     }
 }

@@ -160,7 +160,7 @@ fn name_constraints_bind() {
     let before = sandbox.contents();
     let refused = sandbox.pki(["issue-server", "www.example.net"]).failure(2);
     assert!(refused.says("www.example.net") && refused.says("hint:"), "{refused}");
-    assert_eq!(before, sandbox.contents(), "nothing was written");
+    assert!(before == sandbox.contents(), "something was written");
     let text =
         openssl(&sandbox, ["x509", "-in", "../pki/ca.crt", "-noout", "-ext", "nameConstraints"]).success();
     assert!(text.stdout.contains("critical") && text.stdout.contains("DNS:example.org"), "{text}");

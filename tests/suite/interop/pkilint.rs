@@ -35,7 +35,7 @@ fn pkilint_finds_nothing_in_what_a_ca_makes() {
                 "--email",
                 "alice@example.org",
                 "--uri",
-                "spiffe://example.org/alice",
+                "https://example.org/alice",
                 "--key-type",
                 key_type,
             ])
