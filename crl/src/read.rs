@@ -1,6 +1,6 @@
 //! Reads a to-be-signed list back, entry by entry and without a copy: the second pair of eyes.
 //!
-//! It is no parser of foreign lists (that is x509-parser's work in [`crate::verify`]): it accepts
+//! It is no parser of foreign lists (that is x509-parser's work in [`mod@crate::verify`]): it accepts
 //! exactly the form that we publish, strict DER in the order of RFC 5280 §5.1, and refuses the rest.
 
 use time::{Date, Month, OffsetDateTime, PrimitiveDateTime};

@@ -2,7 +2,7 @@
 //!
 //! A published list, a certificate and a key are placed here and nowhere else, so that three
 //! promises are kept in one spot: a file is at every instant absent, old or new and never partial;
-//! it is durable once [`place`] has returned; a secret is 0600 from the moment it exists, whatever
+//! it is durable once [`place()`] has returned; a secret is 0600 from the moment it exists, whatever
 //! the umask. Everything happens relative to the opened directory, so that a directory swapped in
 //! between does not lead the write elsewhere.
 //!

@@ -137,7 +137,8 @@ fn it_is_installed_started_as_its_user_stopped_and_purged() {
     let words: Vec<String> = line
         .split_whitespace()
         .map(|word| {
-            if word.starts_with('/') { root.join(&word[1..]).display().to_string() } else { word.to_owned() }
+            word.strip_prefix('/')
+                .map_or_else(|| word.to_owned(), |path| root.join(path).display().to_string())
         })
         .collect();
     let address = format!("127.0.0.1:{}", free_port());

@@ -90,7 +90,7 @@ pub fn remove(path: &Path) -> Result<(), FileError> {
     }
 }
 
-/// Removes the files that interrupted [`super::place`]s left in a directory; returns how many.
+/// Removes the files that interrupted [`super::place()`]s left in a directory; returns how many.
 ///
 /// One that is being written is locked by its writer, in this process or another, and stays.
 pub fn sweep_temporaries(path: &Path) -> Result<usize, FileError> {
