@@ -11,6 +11,7 @@ mod committer;
 mod frame;
 mod head;
 mod index;
+mod inspect;
 mod journal;
 mod layout;
 mod lock;
@@ -31,6 +32,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 pub use catchup::IndexState;
+pub use inspect::{FrameContent, FrameEntries, SegmentContent, inspect_segment};
 pub use layout::Limits;
 pub use open::{Create, OpenOptions, OpenReport, Origin};
 pub use recover::DroppedTail;

@@ -35,8 +35,8 @@ use checkpoint::{AuditKey, Checkpoint, LogName};
 pub use batch::{Batch, Expectation, Urgency, Write};
 pub use chain::{Hash, MAX_WORDS, Tip};
 pub use embedded::{
-    Create, DroppedTail, IndexState, Limits, OpenOptions, OpenReport, Origin, Sealing, SegmentReport,
-    VerifyReport,
+    Create, DroppedTail, FrameContent, FrameEntries, IndexState, Limits, OpenOptions, OpenReport, Origin,
+    Sealing, SegmentContent, SegmentReport, VerifyReport, inspect_segment,
 };
 pub use entry::{Class, Entry, Epoch, Sequence, Version};
 pub use error::Error;

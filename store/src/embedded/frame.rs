@@ -84,6 +84,14 @@ impl Builder {
         at
     }
 
+    /// Adds an entry whose body was dropped.
+    pub(crate) fn push_dropped(&mut self, header: &[u8]) {
+        self.bytes.extend_from_slice(&(header.len() as u32).to_le_bytes());
+        self.bytes.extend_from_slice(&DROPPED.to_le_bytes());
+        self.bytes.extend_from_slice(header);
+        self.count += 1;
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.count == 0
     }
