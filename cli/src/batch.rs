@@ -5,7 +5,7 @@
 //! that breaks off, the same command again goes on: a row whose key and certificate are in place is
 //! done, a row with a pending file sends the same CSR again and gets the same certificate.
 
-mod rows;
+pub mod rows;
 
 use ca::{cert::Certificate, key::PrivateKey};
 use serde::Serialize;

@@ -21,6 +21,7 @@ mod logging;
 mod output;
 mod passphrase;
 mod provision;
+pub mod reading;
 pub mod reference;
 mod root_key;
 
