@@ -14,6 +14,7 @@ mod crl;
 mod csv_batch;
 mod doctor;
 mod documents;
+mod fuzz_corpus;
 mod help;
 mod hostile;
 mod interop;
