@@ -139,6 +139,8 @@ pub(crate) fn claim(
 ) -> Result<(), Error> {
     let what = format!("publish crl issuer={issuer} number={} entries={}", record.number, record.entries);
     let mut batch = Batch::new(Class::Ledger, now.unix_timestamp(), WHO, what);
+    // A list that can't be published locks everybody out in the end: it may use the last room.
+    batch.urgent();
     batch.expect(Table::<ListRecord>::key(issuer.to_string()), previous);
     Table::put(&mut batch, issuer.to_string(), record);
     store.commit(batch)?;

@@ -155,6 +155,7 @@ pub fn revoke_into(
     request: &Request,
 ) -> Result<Revoked, Error> {
     let (version, revoked) = decide(store, target, request)?;
+    batch.urgent();
     add(batch, version, &revoked);
     if request.reason.is_compromise() {
         block_keys(store, batch, std::slice::from_ref(target))?;
@@ -213,6 +214,8 @@ fn revoke_batch(
     };
     let what = format!("revoke reason={} serial={}{more}", request.reason, serials.join(","));
     let mut batch = Batch::new(Class::Ledger, request.now.unix_timestamp(), who, what);
+    // A full disk must not keep anyone from being locked out.
+    batch.urgent();
     for (version, revoked) in changes {
         add(&mut batch, *version, revoked);
     }

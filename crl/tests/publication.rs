@@ -11,8 +11,8 @@ use ca::hierarchy::{RootKeyPlace, rotate};
 use ca::key::{KeyType, PrivateKey};
 use ca::plan::Policy;
 use common::{Pki, openssl, serial, text};
-use crl::{Error, ListRecord, ParsedList, Published, Reason, Validity, Which};
-use store::{Sequence, Table};
+use crl::{Error, ListRecord, ParsedList, Published, Publisher, Reason, RevokedSet, Validity, Which};
+use store::{Create, OpenOptions, Sequence, Store, Table};
 use time::Duration;
 
 fn read(pki: &Pki, name: &str) -> ParsedList {
@@ -30,6 +30,27 @@ fn chain_issuers(pki: &Pki) -> Vec<String> {
 fn claims(pki: &Pki) -> usize {
     let entries = pki.store.follow(Sequence::ZERO, usize::MAX).unwrap();
     entries.iter().filter(|entry| entry.what.starts_with("publish crl")).count()
+}
+
+#[test]
+fn a_full_disk_keeps_nobody_from_being_locked_out() {
+    let directory = tempfile::tempdir().unwrap();
+    let folder = directory.path().join("store");
+    let (store, _) = Store::open(&folder, OpenOptions::new(Create::IfAbsent)).unwrap();
+    let mut pki = Pki::in_store(store, directory, KeyType::P256, RootKeyPlace::Beside);
+    pki.store.close();
+    // Twice of what is free: as if the disk were filled to half of the reserve.
+    let mut options = OpenOptions::new(Create::Refuse);
+    let disk = rustix::fs::statvfs(&folder).unwrap();
+    options.limits.reserve = disk.f_bavail * disk.f_frsize * 2;
+    pki.store = Store::open(&folder, options).unwrap().0;
+    pki.revoked = RevokedSet::open(pki.store.clone()).unwrap();
+    pki.publisher =
+        Publisher::new(pki.directory.path(), pki.store.clone(), pki.keyring.clone(), pki.revoked.clone());
+    let refused = pki.desk_issue("alice", &PrivateKey::generate(KeyType::P256).unwrap()).unwrap_err();
+    assert!(matches!(refused, ca::Error::Store(store::Error::Full { .. })), "{refused:?}");
+    pki.revoke([7], Reason::KeyCompromise);
+    assert_eq!(pki.publish(&Which::Issuing).lists[0].entries, 1);
 }
 
 #[test]

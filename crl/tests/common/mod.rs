@@ -45,8 +45,10 @@ impl Pki {
     }
 
     pub fn with_root_key(key_type: KeyType, root_key: RootKeyPlace) -> Pki {
-        let directory = TempDir::new().unwrap();
-        let store = Store::in_memory();
+        Pki::in_store(Store::in_memory(), TempDir::new().unwrap(), key_type, root_key)
+    }
+
+    pub fn in_store(store: Store, directory: TempDir, key_type: KeyType, root_key: RootKeyPlace) -> Pki {
         let keyring = Arc::new(Keyring::new(directory.path().join("keys"), None, ScryptCost::CHEAP));
         let wanted = Init {
             organization: "Example".parse().unwrap(),
