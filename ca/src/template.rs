@@ -1,7 +1,7 @@
 //! Writes what will be signed: a profile's fields, a subject, a key and an issuer become a TBSCertificate.
 //!
 //! rcgen does the writing, with a key that captures the bytes instead of signing them, so that they can
-//! be linted first (`docs/decisions/0003-rcgen-writes-we-lint.md`). Nothing comes from a CSR but its key:
+//! be linted first (`docs/decisions/0006-rcgen-writes-we-lint.md`). Nothing comes from a CSR but its key:
 //! this module never sees one.
 
 use std::sync::Mutex;
