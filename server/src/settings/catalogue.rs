@@ -110,7 +110,9 @@ impl Setting {
             Setting::CorePublicUrl => {
                 "Base of the CRL and issuer URLs that certificates carry. Unset, they carry none."
             }
-            Setting::CrlRootValidity => "How long a list of the root is valid.",
+            Setting::CrlRootValidity => {
+                "How long a list of the root is valid when its key is elsewhere; 30 days when it is here."
+            }
             Setting::CrlValidity => {
                 "How long an issuing CA's list is valid; a new one is made at half of that."
             }

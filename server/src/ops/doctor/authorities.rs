@@ -100,6 +100,11 @@ pub(super) fn lists(pki: &Pki, now: OffsetDateTime) -> Result<Vec<Finding>, Erro
                 let message = format!("{name} has expired on {}", list.next_update.date());
                 finding(Severity::Error, "lists", message, hint)
             }
+            Some(list) if now < list.this_update => {
+                let message =
+                    format!("{name} begins only on {}: verifiers refuse it until then", list.this_update);
+                finding(Severity::Warning, "lists", message, "look at the clock; then publish again")
+            }
             Some(list) if elsewhere && now > list.next_update - ROOT_LIST_AHEAD => {
                 let message =
                     format!("{name} expires on {}, and its key is elsewhere", list.next_update.date());
@@ -164,6 +169,7 @@ mod tests {
         assert_eq!(lists(1), Severity::Ok);
         assert_eq!(lists(4), Severity::Warning, "half of its validity is over");
         assert_eq!(lists(8), Severity::Error);
+        assert_eq!(lists(-1), Severity::Warning, "the clock went back");
         std::fs::remove_dir_all(pki.layout().authorities()).unwrap();
         assert_eq!(lists(1), Severity::Error);
     }
