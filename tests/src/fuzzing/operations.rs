@@ -1,7 +1,5 @@
 //! What comes in over the socket: JSON that is meant for an operation.
 
-use std::sync::OnceLock;
-
 use ca::constraints::NameConstraints;
 use ca::hierarchy::{Init, RootKeyPlace};
 use ca::key::{KeyType, ScryptCost};
@@ -67,7 +65,10 @@ fn read<O: Operation>(data: &[u8]) -> Option<O> {
 
 fn run<O: Operation>(operation: Option<O>) {
     let Some(operation) = operation else { return };
-    let pki = pki();
+    MADE.with(|(pki, _)| run_in(pki, operation));
+}
+
+fn run_in<O: Operation>(pki: &Pki, operation: O) {
     let head = pki.store().head();
     match pki.run(operation, &Peer::InProcess, now()) {
         Ok(reply) => assert!(serde_json::to_vec(&reply).is_ok(), "the reply of {} can't be written", O::NAME),
@@ -80,23 +81,23 @@ fn run<O: Operation>(operation: Option<O>) {
     assert_eq!(pki.store().head(), head, "{} wrote something", O::NAME);
 }
 
-/// One PKI for all inputs: nothing here changes it.
-fn pki() -> &'static Pki {
-    static MADE: OnceLock<(tempfile::TempDir, Pki)> = OnceLock::new();
-    let (_, pki) = MADE.get_or_init(|| {
-        let Ok(dir) = tempfile::tempdir() else { panic!("no directory for a PKI") };
-        let Ok(organization) = "Fuzz".parse() else { panic!("no organization") };
-        let init = Init {
-            organization,
-            key_type: KeyType::P256,
-            constraints: NameConstraints::default(),
-            root_key: RootKeyPlace::Beside,
-        };
-        let keys = Keys { passphrase: None, cost: ScryptCost::CHEAP };
-        match Pki::init(&dir.path().join("pki"), keys, &init, &server::peer::own(), now()) {
-            Ok(pki) => (dir, pki),
-            Err(error) => panic!("no PKI: {error}"),
-        }
-    });
-    pki
+thread_local! {
+    /// One PKI for all inputs, for nothing here changes it. Its directory goes with its thread.
+    static MADE: (Pki, tempfile::TempDir) = made();
+}
+
+fn made() -> (Pki, tempfile::TempDir) {
+    let Ok(dir) = tempfile::tempdir() else { panic!("no directory for a PKI") };
+    let Ok(organization) = "Fuzz".parse() else { panic!("no organization") };
+    let init = Init {
+        organization,
+        key_type: KeyType::P256,
+        constraints: NameConstraints::default(),
+        root_key: RootKeyPlace::Beside,
+    };
+    let keys = Keys { passphrase: None, cost: ScryptCost::CHEAP };
+    match Pki::init(&dir.path().join("pki"), keys, &init, &server::peer::own(), now()) {
+        Ok(pki) => (pki, dir),
+        Err(error) => panic!("no PKI: {error}"),
+    }
 }
