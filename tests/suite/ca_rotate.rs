@@ -36,6 +36,20 @@ fn every_generation_has_a_name_and_a_key_of_its_own() {
 }
 
 #[test]
+fn chain_crt_verifies_leaves_of_every_generation() {
+    let sandbox = Sandbox::with_pki();
+    sandbox.pki(["issue-client", "alice"]).success();
+    sandbox.pki(["ca", "rotate"]).success();
+    sandbox.pki(["issue-client", "bob"]).success();
+    let published = |name: &str| sandbox.dir().join(name).display().to_string();
+    let (chain, root) = (published("chain.crt"), published("root.crt"));
+    for leaf in ["alice.crt", "bob.crt"] {
+        tests::openssl(&sandbox, ["verify", "-CAfile", &root, "-untrusted", &chain, leaf]).success();
+    }
+    assert!(std::fs::read_to_string(&chain).unwrap().ends_with(&std::fs::read_to_string(&root).unwrap()));
+}
+
+#[test]
 fn the_old_generation_is_revoked_on_the_roots_list_and_the_current_one_is_not() {
     let sandbox = Sandbox::with_pki();
     sandbox.pki(["issue-client", "alice"]).success();
