@@ -47,6 +47,30 @@ fn a_checkpoint_holds_later_and_not_for_another_journal() {
 }
 
 #[test]
+fn a_history_that_was_rolled_back_and_rewritten_is_seen() {
+    let sandbox = Sandbox::with_pki();
+    let earlier = sandbox.root().join("earlier");
+    let copy = |from: &std::path::Path, to: &std::path::Path| {
+        tests::run(std::process::Command::new("cp").arg("-a").arg(from).arg(to)).success();
+    };
+    copy(&sandbox.dir(), &earlier);
+    sandbox.pki(["issue-client", "alice"]).success();
+    sandbox.write("note", sandbox.pki(["audit", "verify"]).success().stdout);
+    // The same journal, the same keys, another story.
+    std::fs::remove_dir_all(sandbox.dir()).unwrap();
+    copy(&earlier, &sandbox.dir());
+    let refused = sandbox.pki(["audit", "verify", "--against", "note"]);
+    assert_ne!(refused.code, 0, "{refused}");
+    for name in ["mallory", "eve", "trudy"] {
+        sandbox.pki(["issue-client", name]).success();
+    }
+    sandbox.pki(["audit", "verify"]).success();
+    let refused = sandbox.pki(["audit", "verify", "--against", "note"]);
+    assert_ne!(refused.code, 0, "{refused}");
+    assert!(refused.says("hint:"), "{refused}");
+}
+
+#[test]
 fn a_flipped_bit_is_found_and_named() {
     let sandbox = Sandbox::with_pki();
     for number in 0..4 {
