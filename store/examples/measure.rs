@@ -1,5 +1,5 @@
 //! Measures the store: bytes on disk for each commit, commits per second, memory, time to open and
-//! to build the index again. Figures for docs/decisions/0002-journal-and-index.md.
+//! to build the index again. Figures for docs/decisions/0003-journal-and-index.md.
 //!
 //! `cargo run -p store --example measure -- DIR COMMITS INLINE_LIMIT`
 

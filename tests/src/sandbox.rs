@@ -208,19 +208,14 @@ impl Sandbox {
         finish(words, child.wait_with_output())
     }
 
-    /// Every file below the folder commands run in and the PKI directory, by path: what a refused
-    /// command must leave as it was. Of the store only the journal counts; its index may be tidied
-    /// by a command that merely looks.
-    pub fn contents(&self) -> std::collections::BTreeMap<PathBuf, Vec<u8>> {
+    /// Every file below the folder commands run in and the PKI directory, by path.
+    pub fn everything(&self) -> std::collections::BTreeMap<PathBuf, Vec<u8>> {
         let mut found = std::collections::BTreeMap::new();
         let mut folders = vec![self.work(), self.dir()];
         while let Some(folder) = folders.pop() {
             for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
                 let path = entry.path();
                 let Ok(kind) = entry.file_type() else { continue };
-                if path.parent() == Some(&self.dir().join("store")) && !path.ends_with("journal") {
-                    continue;
-                }
                 if kind.is_dir() {
                     folders.push(path);
                 } else if kind.is_file() {
@@ -230,6 +225,16 @@ impl Sandbox {
                 }
             }
         }
+        found
+    }
+
+    /// Every file below the folder commands run in and the PKI directory, by path: what a refused
+    /// command must leave as it was. Of the store only the journal counts; its index may be tidied
+    /// by a command that merely looks.
+    pub fn contents(&self) -> std::collections::BTreeMap<PathBuf, Vec<u8>> {
+        let (store, journal) = (self.dir().join("store"), self.dir().join("store/journal"));
+        let mut found = self.everything();
+        found.retain(|path, _| !path.starts_with(&store) || path.starts_with(&journal));
         found
     }
 }

@@ -311,7 +311,7 @@ fn no_secret_of_an_order_is_in_the_store_or_the_log() {
     }
     secrets.push(octets);
     let mut looked_at = 0;
-    for (path, bytes) in sandbox.contents() {
+    for (path, bytes) in sandbox.everything() {
         if path.starts_with(sandbox.dir().join("store")) {
             looked_at += 1;
             for secret in &secrets {
