@@ -3,6 +3,7 @@
 //! A record is CBOR behind a byte that names its format; fields are only ever added, with new numbers.
 //! Indices hold no truth: they lead to a serial, and the record there says the rest.
 
+mod found;
 pub(crate) mod index;
 
 pub(crate) use index::IndexRecord;
@@ -188,15 +189,19 @@ pub enum IssuedProfile {
     /// Issued by an adopted CA before we adopted it.
     #[n(2)]
     Imported,
+    /// Signed by an authority of ours, recorded from its file, and for none of these uses.
+    #[n(3)]
+    Unknown,
 }
 
 impl IssuedProfile {
-    /// `client`, `server` or `imported`.
+    /// `client`, `server`, `imported` or `unknown`.
     pub fn as_str(self) -> &'static str {
         match self {
             IssuedProfile::Client => "client",
             IssuedProfile::Server => "server",
             IssuedProfile::Imported => "imported",
+            IssuedProfile::Unknown => "unknown",
         }
     }
 }
@@ -299,7 +304,7 @@ impl IssuedRecord {
     }
 
     /// Adds the record and all its index entries to a batch.
-    pub(crate) fn put(&self, batch: &mut Batch) {
+    pub fn put(&self, batch: &mut Batch) {
         Table::put(batch, self.serial.to_string(), self);
         let entry = IndexRecord { serial: self.serial, issuer: self.issuer };
         let value = Table::<IndexRecord>::encode(&entry);

@@ -39,7 +39,9 @@ pub fn order(
     let kind = match predecessor.profile {
         IssuedProfile::Client => LeafKind::Client,
         IssuedProfile::Server => LeafKind::Server,
-        IssuedProfile::Imported => return Err(refuse("it was issued under no profile of ours")),
+        IssuedProfile::Imported | IssuedProfile::Unknown => {
+            return Err(refuse("it was issued under no profile of ours"));
+        }
     };
     if predecessor.is_expired(now) {
         return Err(refuse("it has expired; issue a new one"));

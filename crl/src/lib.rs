@@ -39,7 +39,7 @@ pub use publish::Publisher;
 pub use read::ReadError;
 pub use reason::{Reason, ReasonError};
 pub use revocation::{Decision, Refusal, Request, Revocation};
-pub use revoke::{Outcome, Revoked, Target, plan, release, revoke, revoke_into};
+pub use revoke::{Outcome, Revoked, Target, plan, release, revoke, revoke_found, revoke_into};
 pub use root::{InstallError, Installed, RootCrlDraft};
 pub use schedule::{ListRecord, Observation, Placed, Plan, Standing};
 pub use set::{RevokedSet, RevokedSnapshot};

@@ -20,6 +20,8 @@ use crate::{Decision, Error, Request, Revocation};
 
 /// Revocations that one batch carries at most: a megabyte of journal.
 const BATCH: usize = 10_000;
+/// The same where certificates are recorded along with their revocation.
+const RECORDED_BATCH: usize = 250;
 /// How often a batch is decided anew because others changed what it rests on.
 const ATTEMPTS: u32 = 32;
 /// Serials that the audit line spells out.
@@ -110,12 +112,28 @@ pub fn revoke(
     request: &Request,
     who: &str,
 ) -> Result<Vec<Revoked>, Error> {
+    revoke_found(store, targets, &BTreeMap::new(), request, who)
+}
+
+/// [`revoke`], for certificates of which some may be unknown to the inventory: their records in `found`
+/// join the batch that revokes them, so that nothing is revoked that can't be listed or released.
+///
+/// # Errors
+/// As [`revoke`].
+pub fn revoke_found(
+    store: &Store,
+    targets: &[Target],
+    found: &BTreeMap<Serial, IssuedRecord>,
+    request: &Request,
+    who: &str,
+) -> Result<Vec<Revoked>, Error> {
+    let size = if found.is_empty() { BATCH } else { RECORDED_BATCH };
     let mut done: Vec<Revoked> = Vec::with_capacity(targets.len());
     let mut next: Vec<Target> = plan(store, targets, request)?.iter().map(|revoked| revoked.target).collect();
     // A certificate may be issued for the key until the key is blocked: look again after that.
     while !next.is_empty() {
-        for some in next.chunks(BATCH) {
-            done.extend(again(|| revoke_batch(store, some, request, who))?);
+        for some in next.chunks(size) {
+            done.extend(again(|| revoke_batch(store, some, found, request, who))?);
         }
         next = siblings(store, &done, request)?;
     }
@@ -200,6 +218,7 @@ fn siblings(store: &Store, revoked: &[Revoked], request: &Request) -> Result<Vec
 fn revoke_batch(
     store: &Store,
     targets: &[Target],
+    found: &BTreeMap<Serial, IssuedRecord>,
     request: &Request,
     who: &str,
 ) -> Result<Vec<Revoked>, Error> {
@@ -219,6 +238,10 @@ fn revoke_batch(
     for (version, revoked) in changes {
         add(&mut batch, *version, revoked);
     }
+    // What was revoked before it could be recorded is recorded now.
+    for record in targets.iter().filter_map(|target| found.get(&target.serial)) {
+        record_found(store, &mut batch, record)?;
+    }
     if request.reason.is_compromise() {
         block_keys(store, &mut batch, targets)?;
     }
@@ -226,6 +249,16 @@ fn revoke_batch(
         store.commit(batch)?;
     }
     Ok(read.into_iter().map(|(_, revoked)| revoked).collect())
+}
+
+/// Records a certificate unless the inventory has one of its serial.
+fn record_found(store: &Store, batch: &mut Batch, record: &IssuedRecord) -> Result<(), Error> {
+    let key = Table::<IssuedRecord>::key(record.serial.to_string());
+    if store.get(&key)?.is_none() {
+        batch.expect_absent(key);
+        record.put(batch);
+    }
+    Ok(())
 }
 
 /// Blocks the keys of `targets` that are not blocked yet.

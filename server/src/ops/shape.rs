@@ -54,50 +54,17 @@ pub(super) fn planned(
     })
 }
 
-/// A certificate that our authority signed and the inventory does not know.
-pub(super) fn stranger(
-    certificate: &Certificate,
-    issuer: &KeyId,
-    revocation: Option<Revocation>,
-    now: OffsetDateTime,
-) -> CertificateView {
-    let usage = certificate.extended_key_usage();
-    let profile = match (usage.is_some_and(|u| u.client_auth()), usage.is_some_and(|u| u.server_auth())) {
-        (true, false) => "client",
-        (false, true) => "server",
-        (true, true) | (false, false) => "unknown",
-    };
-    CertificateView {
-        serial: certificate.serial().to_string(),
-        name: ca::cert::printable(certificate.common_name().unwrap_or_default()),
-        profile: profile.to_owned(),
-        names: certificate.names().iter().map(ToString::to_string).collect(),
-        fingerprint: certificate.fingerprint().to_string(),
-        issuer: issuer.to_string(),
-        key_type: certificate.public_key().key_type().to_string(),
-        not_before: certificate.not_before(),
-        not_after: certificate.not_after(),
-        issued_at: certificate.not_before(),
-        issued_by: String::new(),
-        project: String::new(),
-        status: status(revocation.as_ref(), certificate.not_after(), now),
-        revocation: revocation.as_ref().map(revoked),
-    }
-}
-
 /// A certificate that was just revoked, whether the inventory knows it or not.
 pub(super) fn by_serial(
     pki: &Pki,
-    issuer: &KeyId,
     serial: &Serial,
     revocation: Revocation,
-    given: &BTreeMap<Serial, Certificate>,
+    given: &BTreeMap<Serial, IssuedRecord>,
     now: OffsetDateTime,
 ) -> Result<Option<CertificateView>, Error> {
-    match inventory::by_serial(pki.store(), serial)? {
-        Some(found) => planned(&found.record, Some(revocation), now).map(Some),
-        None => Ok(given.get(serial).map(|certificate| stranger(certificate, issuer, Some(revocation), now))),
-    }
+    let known = inventory::by_serial(pki.store(), serial)?.map(|found| found.record);
+    let record = known.as_ref().or_else(|| given.get(serial));
+    record.map(|record| planned(record, Some(revocation), now)).transpose()
 }
 
 fn status(revocation: Option<&Revocation>, ends: OffsetDateTime, now: OffsetDateTime) -> Status {

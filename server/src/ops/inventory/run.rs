@@ -83,7 +83,7 @@ fn known(pki: &Pki, record: &IssuedRecord, now: OffsetDateTime) -> Result<Shown,
 fn given(pki: &Pki, certificate: &Certificate, target: &Target, now: OffsetDateTime) -> Result<Shown, Error> {
     let revocation = pki.revoked().find(&target.issuer, &target.serial)?;
     Ok(Shown {
-        certificate: shape::stranger(certificate, &target.issuer, revocation, now),
+        certificate: shape::planned(&IssuedRecord::from_file(certificate, target.issuer), revocation, now)?,
         pem: certificate.to_pem(),
         chain: shape::chain(certificate, &shape::issuer(pki, &target.issuer)?),
         details: details(certificate),

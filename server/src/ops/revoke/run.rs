@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ca::cert::{Certificate, KeyId, Serial};
+use ca::cert::{KeyId, Serial};
 use ca::inventory;
 use ca::records::IssuedRecord;
 use crl::{Outcome, Reason, Request, Target};
@@ -21,7 +21,7 @@ use crate::ops::{Error, select, shape};
 struct Targets {
     targets: Vec<Target>,
     /// Certificates that only their file tells of.
-    given: BTreeMap<Serial, Certificate>,
+    given: BTreeMap<Serial, IssuedRecord>,
 }
 
 pub(super) fn revoke(
@@ -42,14 +42,17 @@ pub(super) fn revoke(
     let asked = Request { reason, invalidity: None, now };
     let revoked = match request.dry_run {
         true => crl::plan(pki.store(), &targets.targets, &asked)?,
-        false => crl::revoke(pki.store(), &targets.targets, &asked, &permit.peer().to_string())?,
+        false => {
+            let who = permit.peer().to_string();
+            crl::revoke_found(pki.store(), &targets.targets, &targets.given, &asked, &who)?
+        }
     };
     let mut certificates = Vec::with_capacity(revoked.len());
     let mut already = Vec::new();
     let mut issuers: BTreeSet<KeyId> = BTreeSet::new();
     for one in &revoked {
         let Target { issuer, serial, .. } = &one.target;
-        certificates.extend(shape::by_serial(pki, issuer, serial, one.revocation, &targets.given, now)?);
+        certificates.extend(shape::by_serial(pki, serial, one.revocation, &targets.given, now)?);
         if one.outcome == Outcome::Already {
             already.push(serial.to_string());
         }
@@ -81,7 +84,7 @@ fn find(
     let found = match select::find(pki, selector)? {
         select::Found::Stranger(stranger) => {
             let (certificate, target) = *stranger;
-            targets.given.insert(target.serial, certificate);
+            targets.given.insert(target.serial, IssuedRecord::from_file(&certificate, target.issuer));
             targets.targets.push(target);
             return Ok(());
         }
@@ -138,7 +141,9 @@ pub(super) fn release(
     crl::release(pki.store(), &target, now, &permit.peer().to_string())?;
     let certificate = match (inventory::by_serial(pki.store(), &target.serial)?, stranger) {
         (Some(found), _) => shape::certificate(pki, &found.record, now)?,
-        (None, Some(certificate)) => shape::stranger(&certificate, &target.issuer, None, now),
+        (None, Some(certificate)) => {
+            shape::planned(&IssuedRecord::from_file(&certificate, target.issuer), None, now)?
+        }
         (None, None) => return Err(ca::Error::NotFound { word: target.serial.to_string() }.into()),
     };
     let publication = pki.publish_after(BTreeSet::from([target.issuer]), now);

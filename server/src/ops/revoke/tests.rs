@@ -1,8 +1,9 @@
 use trust::Peer;
 
 use super::*;
+use crate::ops::inventory::Show;
 use crate::ops::view::Status;
-use crate::testing::{at, issue, made};
+use crate::testing::{at, issue, made, reopened};
 
 fn by_name(name: &str) -> Revoke {
     Revoke { selectors: vec![Selector::Word(name.to_owned())], reason: None, all: false, dry_run: false }
@@ -75,4 +76,36 @@ fn a_hold_is_released() {
     assert_eq!(released.certificate.status, Status::Valid);
     assert_eq!(lists(&released.publication), 0);
     assert!(pki.run(release, &Peer::InProcess, at(40)).is_err());
+}
+
+#[test]
+fn a_certificate_known_from_its_file_alone_is_recorded_with_its_revocation() {
+    let dir = tempfile::tempdir().unwrap();
+    let pki = made(&dir.path().join("pki"));
+    let mut copy = std::process::Command::new("cp");
+    assert!(copy.arg("-r").args([pki.directory(), &dir.path().join("copy")]).status().unwrap().success());
+    // As after a restore from a backup that is older than the certificate.
+    let lost = issue(&reopened(&dir.path().join("copy")), "lost");
+    let serial = lost.certificate.serial.clone();
+    let word = Selector::Word(serial.clone());
+    assert!(pki.run(Show { selector: word.clone() }, &Peer::InProcess, at(15)).is_err());
+    let request = Revoke {
+        selectors: vec![Selector::Pem(lost.pem)],
+        reason: Some("certificateHold".to_owned()),
+        all: false,
+        dry_run: true,
+    };
+    pki.run(request.clone(), &Peer::InProcess, at(20)).unwrap();
+    assert!(pki.run(Show { selector: word.clone() }, &Peer::InProcess, at(20)).is_err(), "a dry run");
+    let revoked = pki.run(Revoke { dry_run: false, ..request }, &Peer::InProcess, at(20)).unwrap();
+    let found = &revoked.certificates[0];
+    assert_eq!(
+        (found.name.as_str(), found.profile.as_str(), found.issued_by.as_str()),
+        ("lost", "client", "unknown")
+    );
+    let shown = pki.run(Show { selector: word.clone() }, &Peer::InProcess, at(30)).unwrap();
+    assert_eq!((shown[0].certificate.status, &shown[0].certificate.serial), (Status::Held, &serial));
+    assert_eq!(ca::inventory::count(pki.store()).unwrap(), 1, "it is in the list");
+    let released = pki.run(Release { selector: word }, &Peer::InProcess, at(40)).unwrap();
+    assert_eq!(released.certificate.status, Status::Valid);
 }
