@@ -338,7 +338,7 @@ fn what_was_published_is_withdrawn_however_it_ends() {
             let board = Remembering { board: listener.board(), up: Mutex::default() };
             let application = application(&pebble, &names);
             let outcome = site.client().obtain(&application, &board, &mut |_| ()).await;
-            assert_eq!(outcome.is_ok(), good);
+            assert_eq!(outcome.is_ok(), good, "{outcome:?}");
             let up = board.up.lock().unwrap();
             assert_eq!((up.0.len(), up.1), (0, 2));
         });
