@@ -10,6 +10,7 @@ use crate::{
     archive,
     context::Context,
     error::{CommandError, Outcome},
+    files,
 };
 
 /// Write everything into one encrypted file
@@ -54,6 +55,9 @@ pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> 
     if !args.force && file.symlink_metadata().is_ok() {
         return Err(CommandError::conflict(format!("{} exists already", file.display()))
             .hint("choose another file, or replace it with --force"));
+    }
+    if let Some(folder) = file.parent() {
+        files::tidy(folder);
     }
     let keys = if args.no_keys { PrivateKeys::LeftOut } else { PrivateKeys::Included };
     let passphrase = archive::new_passphrase(&args.options, context)?;

@@ -50,6 +50,7 @@ impl Pki {
         let Some(current) = Current::find(pki.store())? else {
             return Err(DirectoryError::Unfinished { directory: pki.directory().to_owned() }.into());
         };
+        pki.sweep();
         match mode {
             OpenMode::Command => {}
             OpenMode::Service => {
@@ -108,10 +109,18 @@ impl Pki {
         let pki = Pki::open(&directory, keys, OpenMode::Command, now)?;
         pki.publish_first(&Which::Due, now)?;
         pki.checkpoint(now)?;
-        for written in [pki.layout().root().to_owned(), pki.layout().authorities(), pki.layout().keys()] {
-            store::file::sweep_temporaries(&written)?;
-        }
         Ok(pki)
+    }
+
+    /// Removes what interrupted writers left, copies of keys among them. A failure is litter, not damage.
+    fn sweep(&self) {
+        for written in [self.layout().root().to_owned(), self.layout().authorities(), self.layout().keys()] {
+            if written.is_dir()
+                && let Err(error) = store::file::sweep_temporaries(&written)
+            {
+                tracing::warn!(%error, "leftovers of interrupted writes stay");
+            }
+        }
     }
 
     /// Opens the directory of a PKI that is still to be made.
