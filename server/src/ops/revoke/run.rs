@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ca::cert::{KeyId, Serial};
 use ca::inventory;
 use ca::records::IssuedRecord;
-use crl::{Outcome, Reason, Request, Target};
+use crl::{Outcome, Reason, Request, Target, Which};
 use store::Versioned;
 use time::OffsetDateTime;
 use trust::Permit;
@@ -138,7 +138,11 @@ pub(super) fn release(
         }
         select::Found::Known(found) => (held(pki, &request.selector, found)?, None),
     };
-    crl::release(pki.store(), &target, now, &permit.peer().to_string())?;
+    if let Err(error) = crl::release(pki.store(), &target, now, &permit.peer().to_string()) {
+        // It may have been released by a command that was interrupted before the list was placed.
+        pki.publish(&Which::Due, now)?;
+        return Err(error.into());
+    }
     let certificate = match (inventory::by_serial(pki.store(), &target.serial)?, stranger) {
         (Some(found), _) => shape::certificate(pki, &found.record, now)?,
         (None, Some(certificate)) => {
