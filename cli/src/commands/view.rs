@@ -144,6 +144,19 @@ pub fn publication(publication: &Publication, output: &mut Output) -> Outcome {
     }
 }
 
+/// Says whether a new authority's files are in place, and what that means for the exit code.
+pub fn placement(unpublished: &[String], output: &mut Output) -> Outcome {
+    if unpublished.is_empty() {
+        return Outcome::Done;
+    }
+    output.warn("it is in force, but not all of its files are in place");
+    for cause in unpublished {
+        output.warn(&format!("caused by: {cause}"));
+    }
+    output.hint("`pki crl publish` tries again; a running service does so by itself");
+    Outcome::CrlPending
+}
+
 /// When and by whom a certificate was issued.
 pub fn issue_note(certificate: &CertificateView) -> String {
     format!("{} by {}", moment(certificate.issued_at), certificate.issued_by)

@@ -51,7 +51,8 @@ pub fn in_words(error: &dyn std::error::Error) -> String {
     std::iter::once(error.to_string()).chain(causes(error)).collect::<Vec<_>>().join(": ")
 }
 
-fn all_causes(error: &Error) -> Vec<String> {
+/// Everything that caused an operation to fail, also what another thread or process said.
+pub(crate) fn all_causes(error: &Error) -> Vec<String> {
     match error {
         Error::Publish { causes, .. } => causes.clone(),
         other => causes(other),

@@ -48,6 +48,9 @@ pub enum Rotated {
         current: AuthorityView,
         /// The one that signed before; its list stays published.
         previous: AuthorityView,
+        /// Why not all files are in place, outermost cause first; empty if they are.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        unpublished: Vec<String>,
     },
 }
 

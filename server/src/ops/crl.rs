@@ -3,6 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ca::authority::Current;
+use ca::hierarchy::publish_certificates;
 use ca::keyring::KeyringError;
 use ca::records::KeyPlace;
 use crl::Which;
@@ -51,6 +52,8 @@ impl Operation for CrlPublish {
                 return Err(ca::Error::from(KeyringError::Elsewhere { key_id: root.key_id, note }).into());
             }
         }
+        // A rotation that could not place everything is finished here too.
+        publish_certificates(pki.store(), pki.directory(), now)?;
         let publication = pki.publish(&which, now)?;
         first_failure(&publication)?;
         publication.lists.iter().map(|list| pki.crl_view(list)).collect()

@@ -60,10 +60,11 @@ pub fn report(
             context.output.hint("then here: `pki ca install next.crt`");
         }
         (Rotated::Csr(csr), None) => context.output.reply(rotated, |output| output.raw(csr.as_bytes()))?,
-        (Rotated::Rotated { current, previous }, _) => {
+        (Rotated::Rotated { current, previous, unpublished }, _) => {
             let both = [current.clone(), previous.clone()];
             context.output.reply(rotated, |output| output.table(&view::authorities(&both, now)))?;
             context.output.say(&format!("{} signs from now on", current.subject));
+            return Ok(view::placement(unpublished, &mut context.output));
         }
     }
     Ok(Outcome::Done)

@@ -58,11 +58,12 @@ pub(super) fn install(
 }
 
 fn rotated(pki: &Pki, rotation: &Rotation, now: OffsetDateTime) -> Result<Rotated, Error> {
-    publish(pki, now);
+    let unpublished = publish(pki, now);
     let current = find(pki, &rotation.current)?;
     Ok(Rotated::Rotated {
         current: shape::authority(pki, &current, now)?,
         previous: shape::authority(pki, &rotation.previous, now)?,
+        unpublished,
     })
 }
 
@@ -73,16 +74,17 @@ fn find(pki: &Pki, issuer: &Issuer) -> Result<ca::records::AuthorityRecord, Erro
 }
 
 /// Publishes after a rotation, which stands whatever becomes of the files: they are derived from the
-/// records, the service's periodic work places them again, and doctor looks at them.
-fn publish(pki: &Pki, now: OffsetDateTime) {
+/// records, the service's periodic work places them again, and doctor looks at them. Returns why not
+/// all are in place.
+fn publish(pki: &Pki, now: OffsetDateTime) -> Vec<String> {
     let done = publish_certificates(pki.store(), pki.directory(), now)
         .map_err(Error::from)
         .and_then(|_placed| pki.publish(&Which::Due, now))
         .and_then(|publication| crate::ops::crl::first_failure(&publication));
-    if let Err(error) = done {
-        let causes = problem::causes(&error).join(": ");
-        tracing::error!(%error, causes, "the new authority is in force, but not all files are in place");
-    }
+    let Err(error) = done else { return Vec::new() };
+    let mut causes = vec![error.to_string()];
+    causes.extend(problem::all_causes(&error));
+    causes
 }
 
 pub(super) fn revoke(
@@ -104,6 +106,7 @@ pub(super) fn revoke(
     let (not_after, key) = (retirement.certificate.not_after(), retirement.certificate.public_key().digest());
     let target = Target { issuer: parent, serial, not_after, key: Some(key) };
     let mut batch = retirement.batch;
+    batch.urgent();
     let revoked = crl::revoke_into(pki.store(), &mut batch, &target, &asked)?;
     if revoked.outcome != Outcome::Already || authority.state != AuthorityState::Revoked {
         pki.store().commit(batch)?;
