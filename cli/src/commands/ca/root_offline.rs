@@ -45,7 +45,14 @@ pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> 
             _ => failure,
         }
     })?;
-    files::write(&out, &key, Visibility::Secret, OnExisting::Refuse)?;
+    if let Some(folder) = out.parent() {
+        files::tidy(folder);
+    }
+    // An interrupted run may have copied it already.
+    let copied_before = out.exists() && store::file::read_secret(&out).is_ok_and(|found| *found == *key);
+    if !copied_before {
+        files::write(&out, &key, Visibility::Secret, OnExisting::Refuse)?;
+    }
     let copied = store::file::read_secret(&out)?;
     if *copied != *key {
         return Err(CommandError::internal(format!(
