@@ -109,6 +109,15 @@ impl Sandbox {
         sandbox
     }
 
+    /// Another one with the same files, modes and all.
+    #[track_caller]
+    pub fn copied(&self) -> Sandbox {
+        let copy = Sandbox::of(self.program);
+        let (from, to) = (self.root().join("."), copy.root());
+        run(Command::new("cp").arg("-a").arg(from).arg(to)).success();
+        copy
+    }
+
     /// The folder everything lies in.
     pub fn root(&self) -> &Path {
         self.root.path()

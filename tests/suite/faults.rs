@@ -1,0 +1,47 @@
+//! "Whatever stops it, nothing that was answered is lost, and I can say it again."
+//!
+//! The short form strikes a few evenly spread points of every operation. The whole matrix
+//! (`tests/full`) strikes every one and prints the table of `docs/faults.md`; the variable
+//! `PKI_FAULTS` holds it to some operations, as in `PKI_FAULTS=issue-client,revoke`.
+
+use tests::faults::{Fault, Matrix, OPERATIONS, Row, table};
+
+const FAULTS: [Fault; 3] = [Fault::Kill, Fault::SyncFails, Fault::DiskFull];
+
+fn judge(rows: &[Row]) {
+    let failures: Vec<&str> = rows.iter().flat_map(|row| &row.failures).map(String::as_str).collect();
+    assert!(failures.is_empty(), "{}\n{}", failures.join("\n\n"), table(rows));
+}
+
+#[test]
+fn a_few_points_of_every_operation() {
+    let mut rows = Vec::new();
+    for operation in OPERATIONS {
+        // An archive's passphrase costs a second each time.
+        let slow = ["backup", "restore"].contains(&operation.name);
+        rows.extend(Matrix::Spread(if slow { 1 } else { 3 }).of(operation.name, &[Fault::Kill]));
+        let other = if rows.len() % 4 == 1 { Fault::SyncFails } else { Fault::DiskFull };
+        rows.extend(Matrix::Spread(1).of(operation.name, &[other]));
+    }
+    for row in &rows {
+        assert!(row.struck > 0, "{} {}: no fault happened", row.operation, row.fault.name());
+    }
+    judge(&rows);
+}
+
+#[test]
+#[ignore = "tests/full: every call of every operation"]
+#[expect(clippy::print_stdout, reason = "the table is what one runs it for")]
+fn every_point_of_every_operation() {
+    let wanted = std::env::var("PKI_FAULTS").ok();
+    let wanted: Option<Vec<&str>> = wanted.as_deref().map(|names| names.split(',').collect());
+    let mut rows = Vec::new();
+    for operation in OPERATIONS {
+        if wanted.as_ref().is_none_or(|names| names.contains(&operation.name)) {
+            rows.extend(Matrix::Whole.of(operation.name, &FAULTS));
+        }
+    }
+    assert!(!rows.is_empty(), "no such operation");
+    println!("{}", table(&rows));
+    judge(&rows);
+}
