@@ -2,9 +2,12 @@
 //! or a reason to refuse the whole file before anything is done.
 //!
 //! The file is refused when we cannot know what is meant: not UTF-8, no header, unknown or repeated
-//! columns, lines of another length, the same name twice. A value that is merely wrong fails its row.
+//! columns. A wrong value, a line of another length and a name that an earlier row has fail their row.
 
-use std::{collections::HashMap, str::FromStr};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    str::FromStr,
+};
 
 use ca::{
     cert::{CommonName, EmailAddress, SubjectAltName, UriName},
@@ -20,9 +23,6 @@ use crate::{
 
 /// The columns that there are.
 const COLUMNS: [&str; 7] = ["name", "email", "uri", "dns", "ip", "days", "key_type"];
-
-/// How many faulty lines are listed.
-const SHOWN: usize = 20;
 
 /// What holds where a row says nothing.
 #[derive(Clone, Copy, Debug)]
@@ -52,48 +52,45 @@ pub fn parse(text: &str, defaults: Defaults) -> Result<Vec<Row>, CommandError> {
         csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
     let header = reader.headers().map_err(|error| refuse("its first line cannot be read").because(&error))?;
     let columns = columns(header)?;
-    let mut faults = Vec::new();
     let mut rows = Vec::new();
     let mut seen: HashMap<String, u64> = HashMap::new();
     for record in reader.records() {
-        let record = match record {
-            Ok(record) => record,
-            Err(error) => {
-                faults.push(error.to_string());
-                continue;
-            }
-        };
+        let record = record.map_err(|error| refuse("it cannot be read").because(&error))?;
         let line = record.position().map_or(0, |position| line(text, position));
-        if record.len() != columns.len() {
-            let (found, expected) = (record.len(), columns.len());
-            faults.push(format!("line {line}: {found} values where the header has {expected} columns"));
-            continue;
-        }
         let value = |column: &str| {
             columns.iter().position(|name| *name == column).and_then(|index| record.get(index)).unwrap_or("")
         };
         let name = value("name").to_string();
-        let request = request(&value, defaults);
-        // Two names may differ and still ask for the same files.
-        let place =
-            request.as_ref().map_or_else(|_| name.clone(), |request| request.slug().as_str().to_string());
-        if let Some(first) = seen.insert(place, line) {
-            faults.push(format!("line {line}: {name:?} was on line {first} already"));
-            continue;
-        }
+        let request = if record.len() == columns.len() {
+            request(&value, defaults).and_then(|request| first_of_its_files(request, line, &mut seen))
+        } else {
+            let (found, expected) = (values(record.len()), columns.len());
+            Err(CommandError::usage(format!("{found} where the header has {expected}")))
+        };
         rows.push(Row { line, name, request });
     }
-    if faults.is_empty() {
-        return Ok(rows);
+    Ok(rows)
+}
+
+/// Refuses a request for the files of an earlier row: two names may differ and still ask for the same.
+fn first_of_its_files(
+    request: Request,
+    line: u64,
+    seen: &mut HashMap<String, u64>,
+) -> Result<Request, CommandError> {
+    match seen.entry(request.slug().as_str().to_string()) {
+        Entry::Occupied(first) => {
+            Err(CommandError::usage(format!("the name was on line {} already", first.get())))
+        }
+        Entry::Vacant(place) => {
+            place.insert(line);
+            Ok(request)
+        }
     }
-    let more = faults.len().saturating_sub(SHOWN);
-    faults.truncate(SHOWN);
-    if more > 0 {
-        faults.push(format!("and {more} more lines"));
-    }
-    let mut error = refuse("some of its lines are no rows");
-    error.causes = faults;
-    Err(error)
+}
+
+fn values(number: usize) -> String {
+    if number == 1 { "1 value".to_string() } else { format!("{number} values") }
 }
 
 /// The line that a record begins on: its position is that of the empty lines before it.
@@ -109,7 +106,11 @@ fn columns(header: &csv::StringRecord) -> Result<Vec<&'static str>, CommandError
     for name in header {
         let lower = name.trim_start_matches('\u{feff}').to_ascii_lowercase();
         let Some(column) = COLUMNS.into_iter().find(|column| *column == lower) else {
-            return Err(refuse(&format!("line 1: unknown column {name:?}")));
+            let refusal = refuse(&format!("line 1: unknown column {name:?}"));
+            return Err(match lower.contains([';', '\t']) {
+                true => refusal.hint("columns are separated by commas; `;` separates values in one cell"),
+                false => refusal,
+            });
         };
         if columns.contains(&column) {
             return Err(refuse(&format!("line 1: the column {column} is there twice")));
@@ -217,9 +218,6 @@ mod tests {
             ("email\na@example.org\n", "name is missing"),
             ("name,name\na,b\n", "twice"),
             ("name,colour\na,b\n", "unknown column"),
-            ("name,email\nalice\n", "line 2: 1 values"),
-            ("name,email\nalice,,\n", "line 2: 3 values"),
-            ("name\nalice\nbob\nalice\n", "line 4: \"alice\" was on line 2 already"),
         ] {
             let error = rows(text).unwrap_err();
             let told = format!("{} {}", error.message, error.causes.join(" "));
@@ -229,10 +227,35 @@ mod tests {
     }
 
     #[test]
+    fn a_line_of_another_length_and_a_repeated_name_fail_their_rows_alone() {
+        let rows = rows("name,email\nalice\nalice,\nbob,,\nalice,\ncarol,\n").unwrap();
+        let told: Vec<String> = rows
+            .iter()
+            .map(|row| row.request.as_ref().err().map_or_else(String::new, |error| error.message.clone()))
+            .collect();
+        let expected = [
+            "1 value where the header has 2",
+            "",
+            "3 values where the header has 2",
+            "the name was on line 3 already",
+            "",
+        ];
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn a_file_with_semicolons_is_told_of_commas() {
+        let error = rows("name;email\nalice;a@example.org\n").unwrap_err();
+        assert!(error.hints.iter().any(|hint| hint.contains("commas")), "{error:?}");
+    }
+
+    #[test]
     fn names_that_share_a_file_are_duplicates() {
         let defaults = Defaults { profile: ProfileName::Server, days: None, key_type: KeyType::P384 };
-        let error = parse("name\nwww.example.org\nWWW.Example.ORG\n", defaults).unwrap_err();
-        assert_eq!(error.causes.len(), 1, "{error:?}");
+        let rows = parse("name\nwww.example.org\nWWW.Example.ORG\n", defaults).unwrap();
+        assert!(rows[0].request.is_ok());
+        let error = rows[1].request.as_ref().unwrap_err();
+        assert!(error.message.contains("line 2"), "{error:?}");
     }
 
     proptest::proptest! {
