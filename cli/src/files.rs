@@ -146,11 +146,12 @@ impl Place {
         let replace = OnExisting::Replace;
         write(&placed.key, pending.key.as_bytes(), Visibility::Secret, replace)?;
         write(&placed.chain, issued.chain.as_bytes(), Visibility::Public, replace)?;
+        write(&placed.certificate, issued.pem.as_bytes(), Visibility::Public, replace)?;
+        // Last: what else may fail here costs nobody the certificate.
         if let Some(p12) = p12 {
             let bytes = p12::encode(&pending.key, &issued.chain, &issued.certificate.name, &p12.passphrase)?;
             write(&p12.path, &bytes, Visibility::Secret, replace)?;
         }
-        write(&placed.certificate, issued.pem.as_bytes(), Visibility::Public, replace)?;
         store::file::remove(&self.pending_path())?;
         Ok(placed)
     }

@@ -177,7 +177,7 @@ pub fn issue(
     let answer = connection.call(request.operation(pending.csr.clone(), false));
     let issued = settle(answer, place)?;
     belongs(&issued, &pending)?;
-    let placed = place.finish(&pending, &issued, p12)?;
+    let placed = finish(place, &pending, &issued, p12)?;
     Ok((issued, placed))
 }
 
@@ -222,6 +222,20 @@ pub fn settle<T>(answer: Result<T, CommandError>, place: &Place) -> Result<T, Co
     })
 }
 
+/// Puts the files of an issued certificate in place. Where that fails, the certificate exists all the same.
+pub fn finish(
+    place: &Place,
+    pending: &Pending,
+    issued: &Issued,
+    p12: Option<&Pkcs12>,
+) -> Result<Placed, CommandError> {
+    place.finish(pending, issued, p12).map_err(|error| {
+        error
+            .hint(format!("certificate {} has been issued all the same", issued.certificate.serial))
+            .hint("put that right; the same command again finishes it, with the same key")
+    })
+}
+
 /// The certificate must carry the key that was made for it.
 pub fn belongs(issued: &Issued, pending: &Pending) -> Result<(), CommandError> {
     let failed = |error: &dyn std::error::Error| {
@@ -263,6 +277,9 @@ pub fn refused(refusal: Refusal, place: &Place) -> CommandError {
 /// An issued certificate and where it went.
 #[derive(Serialize)]
 pub struct Delivered<'a> {
+    /// There only where nothing was issued.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dry_run: Option<bool>,
     #[serde(flatten)]
     issued: &'a Issued,
     files: Option<&'a Placed>,
@@ -275,7 +292,9 @@ pub fn report(issued: &Issued, placed: Option<&Placed>, context: &mut Context) -
     for warning in &issued.warnings {
         context.output.warn(warning);
     }
-    let delivered = Delivered { issued, files: placed };
+    // Only a dry run has no certificate to show.
+    let dry_run = issued.pem.is_empty().then_some(true);
+    let delivered = Delivered { dry_run, issued, files: placed };
     context.output.reply(&delivered, |output: &mut Output| {
         let certificate = &issued.certificate;
         let mut fields = vec![

@@ -53,6 +53,25 @@ fn pkcs12(
         return Err(CommandError::conflict(format!("{} exists already", path.display()))
             .hint("choose another file, or replace it with --force"));
     }
+    // Before anything is issued: a certificate without its files helps nobody.
+    let folder = path.parent().unwrap_or(&path);
+    match folder.metadata() {
+        Ok(found) if found.is_dir() => {}
+        Ok(_) => {
+            return Err(CommandError::usage(format!("{} is not a directory", folder.display()))
+                .hint("nothing was issued; choose another file for --p12"));
+        }
+        Err(error) => {
+            return Err(CommandError::file("look at", folder, &error)
+                .hint("nothing was issued; make the directory of the --p12 file first"));
+        }
+    }
+    if path.is_dir() {
+        return Err(CommandError::usage(format!("{} is a directory", path.display()))
+            .hint("nothing was issued; --p12 names a file"));
+    }
+    let writable = rustix::fs::access(folder, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK);
+    writable.map_err(|error| CommandError::file("write into", folder, &error.into()))?;
     let passphrase = passphrase::read_file(&context.resolve(passphrase_file))?;
     Ok(Pkcs12 { path, passphrase })
 }

@@ -205,7 +205,7 @@ fn rekey(
         Renewed::Renewed(issued) => *issued,
     };
     issuance::belongs(&issued, &pending)?;
-    place.finish(&pending, &issued, None)?;
+    issuance::finish(place, &pending, &issued, None)?;
     Ok(Some(issued))
 }
 

@@ -1,6 +1,10 @@
 //! `pki revoke`.
 
-use server::ops::revoke::Revoke;
+use serde::Serialize;
+use server::ops::{
+    revoke::{Revoke, Revoked},
+    view::CertificateView,
+};
 
 use super::{selector::select, view};
 use crate::{
@@ -44,6 +48,22 @@ pub struct Args {
     dry_run: bool,
 }
 
+/// What a dry run found. Nothing was published, so nothing is said of it.
+#[derive(Serialize)]
+struct Planned {
+    dry_run: bool,
+    /// As they would be afterwards.
+    certificates: Vec<CertificateView>,
+    /// Serials among them that are revoked already.
+    already: Vec<String>,
+}
+
+impl From<Revoked> for Planned {
+    fn from(revoked: Revoked) -> Planned {
+        Planned { dry_run: true, certificates: revoked.certificates, already: revoked.already }
+    }
+}
+
 pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> {
     let now = context.now();
     let selectors =
@@ -54,11 +74,15 @@ pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> 
         all: args.all,
         dry_run: args.dry_run,
     })?;
-    context.output.reply(&revoked, |output| output.table(&view::certificates(&revoked.certificates, now)))?;
     if args.dry_run {
+        let planned = Planned::from(revoked);
+        context.output.reply(&planned, |output| {
+            output.table(&view::would_be_revoked(&planned.certificates, &planned.already, now))
+        })?;
         context.output.say("nothing was done: --dry-run");
         return Ok(Outcome::Done);
     }
+    context.output.reply(&revoked, |output| output.table(&view::certificates(&revoked.certificates, now)))?;
     for serial in &revoked.already {
         context.output.say(&format!("{serial} had been revoked before"));
     }

@@ -30,6 +30,28 @@ pub fn certificates(certificates: &[CertificateView], now: OffsetDateTime) -> Ta
     table
 }
 
+/// A table of the certificates that a dry run would revoke; `already` are serials that are revoked.
+pub fn would_be_revoked(certificates: &[CertificateView], already: &[String], now: OffsetDateTime) -> Table {
+    let mut table = Table::new([
+        Column::text("NAME"),
+        Column::whole("PROFILE"),
+        Column::whole("WOULD BE"),
+        Column::whole("EXPIRES"),
+        Column::text("SERIAL"),
+    ]);
+    for certificate in certificates {
+        let outcome = if already.contains(&certificate.serial) { "as it is: revoked" } else { "revoked" };
+        table.row([
+            certificate.name.clone().into(),
+            certificate.profile.clone().into(),
+            outcome.to_string().into(),
+            distance(certificate.not_after, now).into(),
+            certificate.serial.clone().into(),
+        ]);
+    }
+    table
+}
+
 /// A certificate's worth as a cell.
 pub fn status(certificate: &CertificateView) -> Cell {
     let (word, style) = match certificate.status {

@@ -110,3 +110,29 @@ fn whatever_lies_there_is_not_written_over() {
     assert_eq!(begin_alice(&place, &request()).unwrap_err().kind, Kind::Conflict);
     assert!(!place.pending_path().exists());
 }
+
+#[test]
+fn a_p12_that_fails_after_all_leaves_the_certificate_and_the_way_to_finish() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = place(&folder);
+    let pending = begin_alice(&place, &request()).unwrap();
+    let view = serde_json::json!({
+        "serial": "4a01", "name": "alice", "profile": "client", "names": [], "fingerprint": "", "issuer": "",
+        "key_type": "p256", "not_before": "2026-01-01T00:00:00Z", "not_after": "2027-01-01T00:00:00Z",
+        "issued_at": "2026-01-01T00:00:00Z", "issued_by": "", "project": "", "status": "valid",
+        "revocation": null
+    });
+    let issued = Issued {
+        certificate: serde_json::from_value(view).unwrap(),
+        pem: "leaf".to_string(),
+        chain: "no chain".to_string(),
+        repeated: false,
+        warnings: Vec::new(),
+    };
+    let p12 = Pkcs12 { path: folder.path().join("a.p12"), passphrase: zeroize::Zeroizing::new("x".into()) };
+    let error = finish(&place, &pending, &issued, Some(&p12)).unwrap_err();
+    assert!(error.hints.iter().any(|hint| hint.contains("4a01 has been issued")), "{error:?}");
+    assert!(error.hints.iter().any(|hint| hint.contains("the same command again")), "{error:?}");
+    assert_eq!(std::fs::read(folder.path().join("alice.crt")).unwrap(), b"leaf");
+    assert!(place.pending_path().exists());
+}
