@@ -35,7 +35,7 @@ impl Context {
         self.environment.resolve(path)
     }
 
-    /// Reads a file of at most `limit` octets; `-` is standard input.
+    /// Reads a regular file of at most `limit` octets; `-` is standard input.
     pub fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>, CommandError> {
         use std::io::Read;
         let failed = |error: std::io::Error| CommandError::file("read", path, &error);
@@ -43,8 +43,7 @@ impl Context {
         let read = if path == Path::new("-") {
             std::io::stdin().lock().take(limit + 1).read_to_end(&mut bytes)
         } else {
-            let file = std::fs::File::open(self.resolve(path)).map_err(failed)?;
-            file.take(limit + 1).read_to_end(&mut bytes)
+            open_regular(path, &self.resolve(path))?.take(limit + 1).read_to_end(&mut bytes)
         };
         read.map_err(failed)?;
         if bytes.len() as u64 > limit {
@@ -56,13 +55,41 @@ impl Context {
 
     /// Reads a text file of at most `limit` octets; a byte order mark is dropped.
     pub fn read_text(&self, path: &Path, limit: u64) -> Result<String, CommandError> {
-        let text = String::from_utf8(self.read(path, limit)?).map_err(|error| {
+        self.text(path, self.read(path, limit)?)
+    }
+
+    /// What was read from a file, as text; a byte order mark is dropped.
+    pub fn text(&self, path: &Path, bytes: Vec<u8>) -> Result<String, CommandError> {
+        let text = String::from_utf8(bytes).map_err(|error| {
             CommandError::usage(format!("{} is not text", path.display()))
                 .because(&error)
                 .hint("save it as UTF-8")
         })?;
         Ok(text.strip_prefix('\u{feff}').map(str::to_string).unwrap_or(text))
     }
+}
+
+/// Opens a regular file; anything else might never end, or never begin.
+fn open_regular(path: &Path, resolved: &Path) -> Result<std::fs::File, CommandError> {
+    use std::os::unix::fs::FileTypeExt;
+
+    use rustix::fs::{Mode, OFlags};
+    let failed = |error: std::io::Error| CommandError::file("read", path, &error);
+    // NONBLOCK: opening a FIFO must not wait for its writer.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = rustix::fs::open(resolved, flags, Mode::empty()).map_err(|error| failed(error.into()))?;
+    let file = std::fs::File::from(file);
+    let kind = file.metadata().map_err(failed)?.file_type();
+    if kind.is_file() {
+        return Ok(file);
+    }
+    let found = match kind {
+        kind if kind.is_dir() => "a directory",
+        kind if kind.is_fifo() => "a FIFO",
+        _ => "a device",
+    };
+    Err(CommandError::usage(format!("{} is {found}, not a regular file", path.display()))
+        .hint("name a file, or `-` for standard input"))
 }
 
 /// A moment as people and programs can read it: RFC 3339, UTC, whole seconds.

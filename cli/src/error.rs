@@ -235,6 +235,17 @@ impl From<FileError> for CommandError {
     }
 }
 
+impl CommandError {
+    /// A secret could not be read.
+    pub fn secret(error: FileError) -> CommandError {
+        match &error {
+            FileError::Irregular { .. } => CommandError::usage(error.to_string())
+                .hint("a secret is read from a regular file alone, and through no link: name that file"),
+            _ => error.into(),
+        }
+    }
+}
+
 /// Writing to a standard stream failed.
 impl From<io::Error> for CommandError {
     fn from(error: io::Error) -> CommandError {

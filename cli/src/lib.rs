@@ -20,6 +20,7 @@ mod issuance;
 mod logging;
 mod output;
 mod passphrase;
+mod pem;
 mod provision;
 pub mod reading;
 pub mod reference;

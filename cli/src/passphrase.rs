@@ -31,7 +31,7 @@ pub fn given(context: &Context) -> Result<Option<Passphrase>, CommandError> {
 
 /// The one line of a file that nobody else can read.
 pub fn read_file(path: &Path) -> Result<Zeroizing<String>, CommandError> {
-    only_line(&store::file::read_secret(path)?, path)
+    only_line(&store::file::read_secret(path).map_err(CommandError::secret)?, path)
 }
 
 /// Asks on the terminal.

@@ -14,7 +14,7 @@ use crate::{context::Context, error::CommandError, passphrase};
 /// An encrypted one is opened by `--passphrase-file` or the credential, else the terminal is asked.
 pub fn read(path: &Path, root: &Certificate, context: &Context) -> Result<PrivateKey, CommandError> {
     let shown = path.display();
-    let pem = store::file::read_secret(&context.resolve(path))?;
+    let pem = store::file::read_secret(&context.resolve(path)).map_err(CommandError::secret)?;
     let given = passphrase::given(context)?;
     let key = match PrivateKey::from_pem(&pem, given.as_ref()) {
         Err(PrivateKeyError::PassphraseNeeded) => {

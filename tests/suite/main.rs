@@ -19,6 +19,7 @@ mod faults;
 mod fuzz_corpus;
 mod help;
 mod hostile;
+mod inputs;
 mod interop;
 mod interrupted;
 mod one_directory;

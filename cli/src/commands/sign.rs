@@ -9,7 +9,7 @@ use store::file::{OnExisting, Visibility};
 use crate::{
     context::Context,
     error::{CommandError, Outcome},
-    files, issuance,
+    files, issuance, pem,
 };
 
 /// Sign a certificate request that was made elsewhere
@@ -23,7 +23,7 @@ Examples:
   pki sign www.csr --profile server --name www.example.org --san ip:10.0.0.7 --chain --out www.pem
   openssl req … | pki sign - --profile client")]
 pub struct Args {
-    /// The request, PEM; `-` for standard input
+    /// The request, PEM or DER; `-` for standard input
     #[arg(value_name = "CSR")]
     csr: PathBuf,
 
@@ -82,7 +82,12 @@ impl From<Profile> for ProfileName {
 const CSR_LIMIT: u64 = 64 * 1024;
 
 pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> {
-    let csr = context.read_text(&args.csr, CSR_LIMIT)?;
+    let bytes = context.read(&args.csr, CSR_LIMIT)?;
+    // A SEQUENCE's tag is the digit 0, with which no PEM file begins.
+    let csr = match bytes.first() {
+        Some(0x30) => pem::armour("CERTIFICATE REQUEST", &bytes),
+        _ => context.text(&args.csr, bytes)?,
+    };
     let out = args.out.as_ref().map(|out| context.resolve(out));
     if let Some(out) = out.as_ref().filter(|out| !args.force && out.symlink_metadata().is_ok()) {
         return Err(CommandError::conflict(format!("{} exists already", out.display()))

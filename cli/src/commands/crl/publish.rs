@@ -11,7 +11,7 @@ use crate::{
     commands::view,
     context::{Context, distance, moment},
     error::{CommandError, Outcome},
-    root_key,
+    pem, root_key,
 };
 
 /// Sign and place new lists
@@ -72,20 +72,5 @@ fn sign(draft: &RootCrlDrafted, root_key: &Path, context: &mut Context) -> Resul
         moment(until),
         distance(until, context.now())
     ));
-    Ok(pem(&der))
-}
-
-/// The PEM of a list (RFC 7468 §6).
-fn pem(der: &[u8]) -> String {
-    let mut text = String::from("-----BEGIN X509 CRL-----\n");
-    let encoded = STANDARD.encode(der);
-    let mut rest = encoded.as_str();
-    while !rest.is_empty() {
-        let (line, more) = rest.split_at(rest.len().min(64));
-        text.push_str(line);
-        text.push('\n');
-        rest = more;
-    }
-    text.push_str("-----END X509 CRL-----\n");
-    text
+    Ok(pem::armour("X509 CRL", &der))
 }

@@ -12,6 +12,7 @@ use crate::{
     context::{Context, moment},
     error::{CommandError, Outcome},
     output::{Cell, Column, Style, Table},
+    pem,
 };
 
 /// Check revocation lists: signature, dates, form
@@ -43,6 +44,8 @@ const LIST_LIMIT: u64 = 1 << 30;
 #[derive(Serialize)]
 struct Checked {
     file: PathBuf,
+    /// Which one of the file's lists, from 1, if it holds several.
+    part: Option<usize>,
     valid: bool,
     issuer: String,
     number: Option<String>,
@@ -68,10 +71,15 @@ pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> 
             (files, published_authorities(&directory, context)?)
         }
     };
-    let checked = files
-        .iter()
-        .map(|file| check(file, &authorities, context))
-        .collect::<Result<Vec<_>, CommandError>>()?;
+    let mut checked = Vec::new();
+    for file in &files {
+        let bytes = context.read(file, LIST_LIMIT)?;
+        let lists = pem::blocks(&bytes, "X509 CRL");
+        for (index, list) in lists.iter().enumerate() {
+            let part = (lists.len() > 1).then_some(index + 1);
+            checked.push(check(list, file, part, &authorities, context)?);
+        }
+    }
     context.output.reply(&checked, |output| {
         let mut table = Table::new([
             Column::text("FILE"),
@@ -87,7 +95,7 @@ pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> 
                 Cell::styled("not valid", Style::Bad)
             };
             table.row([
-                one.file.display().to_string().into(),
+                one.called().into(),
                 result,
                 one.number.clone().unwrap_or_default().into(),
                 one.entries.to_string().into(),
@@ -97,25 +105,39 @@ pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> 
         output.table(&table)?;
         for one in checked.iter().filter(|one| !one.valid) {
             for finding in &one.findings {
-                output.line(&format!("{}: {finding}", one.file.display()))?;
+                output.line(&format!("{}: {finding}", one.called()))?;
             }
         }
         Ok(())
     })?;
     for one in checked.iter().filter(|one| one.valid) {
-        context.output.say(&format!("{} is in order", one.file.display()));
+        context.output.say(&format!("{} is in order", one.called()));
     }
     Ok(if checked.iter().all(|one| one.valid) { Outcome::Done } else { Outcome::No })
 }
 
-fn check(file: &Path, authorities: &[Certificate], context: &Context) -> Result<Checked, CommandError> {
+impl Checked {
+    /// The file, and which of its lists.
+    fn called(&self) -> String {
+        let file = self.file.display();
+        self.part.map_or_else(|| file.to_string(), |part| format!("{file} (list {part})"))
+    }
+}
+
+fn check(
+    bytes: &[u8],
+    file: &Path,
+    part: Option<usize>,
+    authorities: &[Certificate],
+    context: &Context,
+) -> Result<Checked, CommandError> {
     let now = context.now();
     let unreadable = |error: &dyn std::error::Error| {
         CommandError::usage(format!("{} is no revocation list", file.display()))
             .because(error)
-            .hint("expected one list in PEM or DER")
+            .hint("expected lists in PEM, or one in DER")
     };
-    let list = ParsedList::read(&context.read(file, LIST_LIMIT)?).map_err(|error| unreadable(&error))?;
+    let list = ParsedList::read(bytes).map_err(|error| unreadable(&error))?;
     let named: Vec<&Certificate> =
         authorities.iter().filter(|authority| authority.subject_raw() == list.issuer()).collect();
     // Of several authorities of one name, the one whose key signed it.
@@ -132,6 +154,7 @@ fn check(file: &Path, authorities: &[Certificate], context: &Context) -> Result<
     }
     Ok(Checked {
         file: file.to_path_buf(),
+        part,
         valid: findings.is_empty(),
         // As everywhere: RFC 4514, the most specific part first.
         issuer: named.first().map_or(report.issuer, |authority| authority.subject_display()),
