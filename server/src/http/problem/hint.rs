@@ -8,6 +8,7 @@ use crate::pki::DirectoryError;
 use crate::{archive, settings};
 
 const DOCTOR: &str = "`pki doctor` says more";
+const DAMAGED: &str = "nothing was changed: keep the directory as it is, and restore the last backup beside it with `pki restore FILE --dir NEW`";
 const PASSPHRASE: &str = "give the passphrase by --passphrase-file FILE, the systemd credential `pki-passphrase`, or at a terminal";
 
 pub(super) fn hint(error: &Error) -> Option<String> {
@@ -25,9 +26,8 @@ pub(super) fn hint(error: &Error) -> Option<String> {
         Error::Setting(settings::Error::Unknown { nearest: None, .. }) => {
             "`pki config list` shows every setting"
         }
-        Error::Setting(settings::Error::Store(_)) | Error::Store(_) | Error::File(_) | Error::Seal(_) => {
-            DOCTOR
-        }
+        Error::Setting(settings::Error::Store(error)) | Error::Store(error) => store_hint(error),
+        Error::File(_) | Error::Seal(_) => DOCTOR,
         Error::Directory(DirectoryError::Broken { .. }) => {
             "restore it with `pki restore` into another directory; nothing was changed here"
         }
@@ -56,6 +56,20 @@ pub(super) fn hint(error: &Error) -> Option<String> {
         }
     };
     Some(hint.to_owned())
+}
+
+/// A store that can't be opened can't be looked into by `pki doctor` either.
+fn store_hint(error: &store::Error) -> &'static str {
+    match error {
+        store::Error::Damaged { .. } | store::Error::Missing { .. } | store::Error::Absent { .. } => DAMAGED,
+        store::Error::Format { .. } => {
+            "use the version of pki that wrote it, or a later one; nothing was changed"
+        }
+        store::Error::Io { .. } | store::Error::File(_) => {
+            "look at the owner and mode of what it names, and at the disk"
+        }
+        _ => DOCTOR,
+    }
 }
 
 fn ca_hint(error: &ca::Error) -> Option<&'static str> {

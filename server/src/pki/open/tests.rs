@@ -82,3 +82,18 @@ fn a_stranger_may_not_make_one() {
     let denied = Pki::init(&place, keys(), &plain_init(), &stranger, at(0)).err().unwrap();
     assert!(matches!(denied, Error::Denied(_)), "{denied:?}");
 }
+
+#[test]
+fn a_damaged_store_says_what_can_be_done() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = dir.path().join("pki");
+    drop(made(&place));
+    let journal = fs::read_dir(place.join("store/journal")).unwrap().next().unwrap().unwrap().path();
+    let bytes = fs::read(&journal).unwrap();
+    fs::write(&journal, &bytes[..bytes.len() / 2]).unwrap();
+    let refused = Pki::open(&place, keys(), OpenMode::Command, at(1)).err().unwrap();
+    let told = problem(&refused);
+    assert!(told.message.contains(journal.to_str().unwrap()), "{told:?}");
+    let hint = told.hint.unwrap();
+    assert!(hint.contains("pki restore FILE --dir NEW") && !hint.contains("doctor"), "{hint}");
+}
