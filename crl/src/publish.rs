@@ -139,13 +139,23 @@ impl Publisher {
     pub fn is_due(&self, issuer: &KeyId, now: OffsetDateTime) -> Result<bool, Error> {
         let Some(last) = build::last(&self.store, issuer)? else { return Ok(true) };
         let last = last.record;
-        let changed = self.revoked.snapshot(issuer)?.list().changed().0;
-        let released = Table::<ReleaseMark>::get(&self.store, issuer.to_string())?;
-        let released = released.map_or(0, |mark| mark.version.0.0);
         Ok(matches!(last.standing(now), Standing::Due | Standing::Expired)
             || last.is_from_the_future(now)
-            || changed.max(released) > last.built.through
+            || self.lacks_change(issuer)?
             || self.is_placed(issuer, &last) == Placed::No)
+    }
+
+    /// Whether something was revoked or released since an authority's last list was made. For a key that
+    /// is elsewhere that is the question: half of the list's time is no reason to fetch it.
+    ///
+    /// # Errors
+    /// [`Error::Store`], [`Error::StrayRecord`].
+    pub fn lacks_change(&self, issuer: &KeyId) -> Result<bool, Error> {
+        let changed = self.revoked.snapshot(issuer)?.list().changed().0;
+        let released = Table::<ReleaseMark>::get(&self.store, issuer.to_string())?;
+        let changed = changed.max(released.map_or(0, |mark| mark.version.0.0));
+        let through = build::last(&self.store, issuer)?.map_or(0, |last| last.record.built.through);
+        Ok(changed > through)
     }
 
     /// The lists as they stand, current issuing CA first, root last; those never published are left out.

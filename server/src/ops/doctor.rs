@@ -6,6 +6,7 @@ mod authorities;
 mod certificates;
 mod files;
 mod journal;
+mod keys;
 mod service;
 
 use ca::records::AuthorityState;
@@ -55,7 +56,8 @@ impl Operation for Doctor {
     type Reply = Vec<Finding>;
 
     fn run(self, pki: &Pki, _: &Permit, now: OffsetDateTime) -> Result<Vec<Finding>, Error> {
-        let mut findings = vec![authorities::root_key(pki)?];
+        let mut findings: Vec<Finding> = authorities::root_key(pki)?.into_iter().collect();
+        findings.extend(keys::all(pki)?);
         findings.extend(authorities::expiries(pki, now)?);
         findings.extend(authorities::lists(pki, now)?);
         findings.extend(authorities::own(pki, now)?);
@@ -73,7 +75,7 @@ impl Operation for Doctor {
 
 /// What whoever has just made a PKI should know.
 pub fn advice(pki: &Pki) -> Result<Vec<Finding>, Error> {
-    let mut advice = vec![authorities::root_key(pki)?];
+    let mut advice: Vec<Finding> = authorities::root_key(pki)?.into_iter().collect();
     advice.extend(service::settings(pki)?.into_iter().filter(|finding| finding.check == "public-url"));
     advice.retain(|finding| finding.severity > Severity::Ok);
     Ok(advice)

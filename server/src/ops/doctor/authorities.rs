@@ -18,11 +18,14 @@ const LAST_CALL: Duration = Duration::days(30);
 /// How long before the end of a list that is signed by hand a warning is due.
 const ROOT_LIST_AHEAD: Duration = Duration::days(60);
 
-/// Whether the root's key is where it should be.
-pub(super) fn root_key(pki: &Pki) -> Result<Finding, Error> {
+/// Whether the root's key is where it should be; `None` where it is lost, which [`super::keys`] tells.
+pub(super) fn root_key(pki: &Pki) -> Result<Option<Finding>, Error> {
     let current = Current::load(pki.store())?;
     let root = &current.root.record;
-    Ok(match (&root.key, current.pair.record.issuing == root.key_id) {
+    if !matches!(root.key, KeyPlace::Elsewhere { .. }) && !pki.keyring().path(root).exists() {
+        return Ok(None);
+    }
+    Ok(Some(match (&root.key, current.pair.record.issuing == root.key_id) {
         (_, true) => finding(
             Severity::Note,
             "root-key",
@@ -36,7 +39,7 @@ pub(super) fn root_key(pki: &Pki) -> Result<Finding, Error> {
             "the root's key lies beside the issuing CA's: whoever takes one takes both, so two tiers protect little",
             "pki ca root-offline --out /mnt/usb/root.key moves it away",
         ),
-    })
+    }))
 }
 
 /// Whether an authority's end comes near.
@@ -105,6 +108,10 @@ pub(super) fn lists(pki: &Pki, now: OffsetDateTime) -> Result<Vec<Finding>, Erro
                     format!("{name} begins only on {}: verifiers refuse it until then", list.this_update);
                 finding(Severity::Warning, "lists", message, "look at the clock; then publish again")
             }
+            Some(_) if elsewhere && pki.publisher().lacks_change(&record.key_id)? => {
+                let message = format!("{name} lacks a revocation, and its key is elsewhere");
+                finding(Severity::Error, "lists", message, hint)
+            }
             Some(list) if elsewhere && now > list.next_update - ROOT_LIST_AHEAD => {
                 let message =
                     format!("{name} expires on {}, and its key is elsewhere", list.next_update.date());
@@ -147,8 +154,11 @@ pub(super) fn own(pki: &Pki, now: OffsetDateTime) -> Result<Vec<Finding>, Error>
 
 #[cfg(test)]
 mod tests {
+    use ca::hierarchy::{Init, RootKeyPlace};
+    use trust::Peer;
+
     use super::*;
-    use crate::testing::{at, made};
+    use crate::testing::{at, keys, made, plain_init};
 
     const DAY: i64 = 24 * 60 * 60;
 
@@ -160,7 +170,7 @@ mod tests {
     fn what_comes_to_an_end_is_told_in_time() {
         let dir = tempfile::tempdir().unwrap();
         let pki = made(&dir.path().join("pki"));
-        assert_eq!(root_key(&pki).unwrap().severity, Severity::Note);
+        assert_eq!(root_key(&pki).unwrap().unwrap().severity, Severity::Note);
         let authorities = |day| worst(&expiries(&pki, at(day * DAY)).unwrap());
         assert_eq!(authorities(0), Severity::Ok);
         assert_eq!(authorities(3650 * 3 / 4), Severity::Warning);
@@ -172,5 +182,34 @@ mod tests {
         assert_eq!(lists(-1), Severity::Warning, "the clock went back");
         std::fs::remove_dir_all(pki.layout().authorities()).unwrap();
         assert_eq!(lists(1), Severity::Error);
+    }
+
+    #[test]
+    fn a_revocation_that_an_offline_root_has_to_sign_is_not_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        let root_key = RootKeyPlace::File(dir.path().join("root.key"));
+        let init = Init { root_key, ..plain_init() };
+        let place = dir.path().join("pki");
+        let pki = Pki::init(&place, keys(), &init, &Peer::InProcess, at(0)).unwrap();
+        let told = |day| {
+            let found = lists(&pki, at(day * DAY)).unwrap();
+            found.into_iter().find(|finding| finding.message.contains("root")).unwrap()
+        };
+        assert_eq!(told(200).severity, Severity::Ok, "half of its time is no reason to fetch the key");
+        let current = Current::load(pki.store()).unwrap();
+        let issuing = ca::cert::Certificate::from_der(&current.issuing.record.certificate.unwrap()).unwrap();
+        let target = crl::Target {
+            issuer: current.pair.record.root,
+            serial: issuing.serial(),
+            not_after: issuing.not_after(),
+            key: None,
+        };
+        let request =
+            crl::Request { reason: crl::Reason::CessationOfOperation, invalidity: None, now: at(DAY) };
+        crl::revoke(pki.store(), &[target], &request, "test").unwrap();
+        let found = told(1);
+        assert_eq!(found.severity, Severity::Error);
+        assert!(found.message.contains("lacks a revocation"), "{found:?}");
+        assert_eq!(found.hint.as_deref(), Some("pki crl publish --root --root-key FILE"));
     }
 }
