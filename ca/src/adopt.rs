@@ -16,7 +16,7 @@ use store::{Batch, Store};
 use time::OffsetDateTime;
 
 use crate::blocked::{self, BlockedKey};
-use crate::cert::{Certificate, CertificateError, Serial, WeakKey, printable};
+use crate::cert::{Certificate, CertificateError, Serial, WeakKey, date, printable};
 use crate::error::Error;
 use crate::hierarchy::{create, record};
 use crate::index_txt::{IndexError, Row, RowReason};
@@ -78,7 +78,7 @@ pub enum AdoptError {
         issuer: String,
     },
     /// Its time has not come, or is over.
-    #[error("{subject} is valid from {not_before} to {not_after} only")]
+    #[error("{subject} is valid from {} to {} only", date(*not_before), date(*not_after))]
     NotValid {
         /// The certificate.
         subject: String,

@@ -9,6 +9,8 @@ use std::fmt;
 
 use time::{Duration, OffsetDateTime};
 
+use crate::cert::date;
+
 /// What a certificate is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ProfileKind {
@@ -106,7 +108,7 @@ pub enum LifetimeError {
         reason: &'static str,
     },
     /// The issuer's own time has not come, or is over.
-    #[error("the issuing certificate is valid from {not_before} to {not_after}, and it is {now}")]
+    #[error("the issuing certificate is valid from {} to {}, and it is {}", date(*not_before), date(*not_after), date(*now))]
     IssuerNotValid {
         /// Its start.
         not_before: OffsetDateTime,
@@ -117,7 +119,8 @@ pub enum LifetimeError {
     },
     /// An explicit lifetime reaches past the issuer's end (RFC 5280 §6.1 would refuse the path then).
     #[error(
-        "{days} days reach past the end of the issuing certificate, {issuer_end}; it can give {possible} days"
+        "{days} days reach past the end of the issuing certificate, {}; it can give {possible} days",
+        date(*issuer_end)
     )]
     PastIssuer {
         /// What was asked for.

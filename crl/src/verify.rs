@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use ca::cert::{Certificate, Serial, SignatureError, SignedData};
+use ca::cert::{Certificate, Serial, SignatureError, SignedData, date};
 use time::OffsetDateTime;
 use x509_parser::extensions::ParsedExtension;
 use x509_parser::pem::parse_x509_pem;
@@ -64,13 +64,13 @@ pub enum ListFinding {
     #[error("it is of version 1, without number and reasons")]
     Version1,
     /// Its time has not come.
-    #[error("it is in force only from {this_update}")]
+    #[error("it is in force only from {}", date(*this_update))]
     NotYet {
         /// Its thisUpdate.
         this_update: OffsetDateTime,
     },
     /// Its time is over: verifiers refuse it, and with it every certificate.
-    #[error("it has run out at {next_update}")]
+    #[error("it has run out at {}", date(*next_update))]
     Expired {
         /// Its nextUpdate.
         next_update: OffsetDateTime,

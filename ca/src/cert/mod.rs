@@ -29,7 +29,7 @@ pub use digest::{Fingerprint, KeyId};
 pub use names::{
     CommonName, DnsName, EmailAddress, NameError, Script, Slug, SubjectAltName, UriName, printable,
 };
-pub use path::{MAX_CANDIDATES, MAX_INTERMEDIATES, PathError, Purpose, verify_path};
+pub use path::{MAX_CANDIDATES, MAX_INTERMEDIATES, PathError, Purpose, date, verify_path};
 pub use pem::PemError;
 pub use public_key::{KeyError, PublicKey};
 pub use requested::RequestedName;

@@ -359,7 +359,8 @@ fn unix(time: OffsetDateTime) -> Option<u64> {
     u64::try_from(time.unix_timestamp()).ok()
 }
 
-fn date(time: OffsetDateTime) -> String {
+/// A moment as people and programs can read it: RFC 3339.
+pub fn date(time: OffsetDateTime) -> String {
     time.format(&Rfc3339).unwrap_or_else(|_| time.to_string())
 }
 
