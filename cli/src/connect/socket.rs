@@ -19,12 +19,19 @@ use server::{
 use tokio::{net::UnixStream, runtime::Runtime};
 
 use crate::{
-    context::Context,
+    context::{Context, span},
     error::{CommandError, Kind},
 };
 
 /// No operation takes longer; an ACME order may take minutes.
 const DEADLINE: Duration = Duration::from_secs(15 * 60);
+
+/// A service that says nothing for so long, or for `--wait` if that is longer, hangs.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// Operations that may be silent for long: they work through everything, or wait for others.
+const LONG: [&str; 7] =
+    ["acme-issue", "acme-renew", "acme-revoke", "audit-verify", "ca-rotate", "doctor", "issue-many"];
 
 /// A running service.
 pub struct Service {
@@ -32,6 +39,8 @@ pub struct Service {
     runtime: Runtime,
     /// How long to come back to a service that has too much to do.
     patience: Duration,
+    /// How long it may say nothing.
+    silence: Duration,
     /// A version other than ours is worth one warning.
     warned: Cell<bool>,
 }
@@ -54,8 +63,8 @@ enum Broken {
     Unreached(io::Error),
     /// It was sent, and what became of it is not known.
     Midway(Box<dyn std::error::Error>),
-    /// It took longer than any operation may.
-    Late,
+    /// Nothing came for longer than it may take.
+    Late(Duration),
 }
 
 impl Service {
@@ -65,11 +74,13 @@ impl Service {
             .enable_all()
             .build()
             .map_err(|error| CommandError::internal("cannot talk to the service").because(&error))?;
-        match runtime.block_on(reach(socket)) {
+        let silence = SILENCE.max(context.global.wait);
+        match runtime.block_on(reach(socket, silence)) {
             Ok(_stream) => Ok(Some(Service {
                 socket: socket.to_path_buf(),
                 runtime,
                 patience: context.global.wait,
+                silence,
                 warned: Cell::new(false),
             })),
             Err(error) => match error.kind() {
@@ -95,7 +106,7 @@ impl Service {
         let body = Bytes::from(body);
         let began = Instant::now();
         loop {
-            let sent = self.runtime.block_on(self.send(&server::http::path::<O>(), body.clone()));
+            let sent = self.runtime.block_on(self.send::<O>(body.clone()));
             let answer = sent.map_err(|broken| self.broken(&broken))?;
             self.compare_versions(answer.version.as_deref());
             if answer.success {
@@ -126,7 +137,7 @@ impl Service {
             written = out.write_all(part);
             written.is_ok()
         };
-        let sent = self.runtime.block_on(self.exchange(path, Bytes::from(body), Some(&mut take)));
+        let sent = self.runtime.block_on(self.exchange(path, Bytes::from(body), DEADLINE, Some(&mut take)));
         written?;
         let answer = sent.map_err(|broken| self.broken(&broken))?;
         self.compare_versions(answer.version.as_deref());
@@ -138,8 +149,9 @@ impl Service {
         Err(problem.into())
     }
 
-    async fn send(&self, path: &str, body: Bytes) -> Result<Answer, Broken> {
-        self.exchange(path, body, None).await
+    async fn send<O: Operation>(&self, body: Bytes) -> Result<Answer, Broken> {
+        let silence = if LONG.contains(&O::NAME) { DEADLINE } else { self.silence };
+        self.exchange(&server::http::path::<O>(), body, silence, None).await
     }
 
     /// One request and its answer. The body of a success goes to `take`, if there is one, as it comes;
@@ -148,10 +160,11 @@ impl Service {
         &self,
         path: &str,
         body: Bytes,
+        silence: Duration,
         take: Option<&mut Taker<'_>>,
     ) -> Result<Answer, Broken> {
         let midway = |error: hyper::Error| Broken::Midway(Box::new(error));
-        let stream = reach(&self.socket).await.map_err(Broken::Unreached)?;
+        let stream = reach(&self.socket, self.silence).await.map_err(Broken::Unreached)?;
         let exchange = async {
             let (mut sender, connection) =
                 hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(midway)?;
@@ -162,7 +175,8 @@ impl Service {
                 .body(Full::new(body))
                 .map_err(|error| Broken::Midway(Box::new(error)))?;
             let respond = async {
-                let response = sender.send_request(request).await.map_err(midway)?;
+                let response = tokio::time::timeout(silence, sender.send_request(request));
+                let response = response.await.map_err(|_elapsed| Broken::Late(silence))?.map_err(midway)?;
                 let success = response.status().is_success();
                 let busy = response.headers().contains_key(header::RETRY_AFTER);
                 let version = response.headers().get(VERSION_HEADER);
@@ -193,9 +207,9 @@ impl Service {
                 _ = &mut connection => respond.await,
             }
         };
-        match tokio::time::timeout(DEADLINE, exchange).await {
+        match tokio::time::timeout(DEADLINE.max(silence), exchange).await {
             Ok(answer) => answer,
-            Err(_elapsed) => Err(Broken::Late),
+            Err(_elapsed) => Err(Broken::Late(DEADLINE.max(silence))),
         }
     }
 
@@ -212,10 +226,11 @@ impl Service {
                     .because(error.as_ref())
                     .hint("it may have been done or not: look with `pki list` or `pki audit`, or try again")
             }
-            Broken::Late => CommandError::new(
+            Broken::Late(after) => CommandError::new(
                 Kind::Unavailable,
-                format!("the service at {socket} did not answer within {} minutes", DEADLINE.as_secs() / 60),
+                format!("the service at {socket} did not answer within {}", span(*after)),
             )
+            .hint("if it is stopped or stuck, go on or restart it")
             .hint("it may still be done: look with `pki audit`"),
         }
     }
@@ -244,9 +259,9 @@ fn same_release(one: &str, other: &str) -> bool {
 }
 
 /// Connects, also where the path is longer than a socket address can hold.
-async fn reach(socket: &Path) -> io::Result<UnixStream> {
+async fn reach(socket: &Path, within: Duration) -> io::Result<UnixStream> {
     let way = server::listen::reach(socket)?;
-    UnixStream::connect(&way.path).await
+    tokio::time::timeout(within, UnixStream::connect(&way.path)).await?
 }
 
 fn denied(socket: &Path) -> CommandError {
@@ -261,6 +276,21 @@ fn denied(socket: &Path) -> CommandError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_service_that_says_nothing_is_not_waited_for_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("s");
+        // Its queue takes the connection; nobody ever answers.
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        let silence = Duration::from_millis(50);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let service =
+            Service { socket, runtime, patience: Duration::ZERO, silence, warned: Cell::new(false) };
+        let error = service.call(server::ops::info::Info {}).unwrap_err();
+        assert_eq!(error.kind, Kind::Unavailable);
+        assert!(error.message.contains("did not answer"), "{error:?}");
+    }
 
     #[test]
     fn a_patch_release_is_the_same_release() {
