@@ -35,6 +35,10 @@ pub fn exit_codes() -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "| {code} | {name} | {meaning} |");
     }
+    text.push_str(
+        "\nWith `--json` an error is one JSON object on standard error: `error`, with its `kind`, `message`, `causes` and \
+         `hints`, and `exit_code`. A wrong passphrase is 5.\n",
+    );
     text
 }
 
