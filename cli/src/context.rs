@@ -98,11 +98,14 @@ pub fn moment(at: OffsetDateTime) -> String {
     at.format(&Rfc3339).unwrap_or_else(|_| at.unix_timestamp().to_string())
 }
 
-/// How far away a moment is: `in 30 days`, `5 minutes ago`.
+/// How far away a moment is: `in 30 days`, `just now`, `5 minutes ago`.
 pub fn distance(at: OffsetDateTime, now: OffsetDateTime) -> String {
     let seconds = (at - now).whole_seconds();
+    if seconds == 0 {
+        return "just now".to_string();
+    }
     let span = span(Duration::from_secs(seconds.unsigned_abs()));
-    if seconds >= 0 { format!("in {span}") } else { format!("{span} ago") }
+    if seconds > 0 { format!("in {span}") } else { format!("{span} ago") }
 }
 
 /// A span of time in its largest sensible unit, rounded to the nearest: a certificate for 365 days
@@ -129,7 +132,7 @@ mod tests {
     fn distances_read_well() {
         let now = datetime!(2026-01-01 0:00 UTC);
         for (seconds, text) in [
-            (0, "in 0 seconds"),
+            (0, "just now"),
             (1, "in 1 second"),
             (-90, "90 seconds ago"),
             (3600, "in 60 minutes"),

@@ -33,7 +33,7 @@ pub fn filters(sandbox: &Sandbox) -> Vec<(String, &'static str)> {
         (r"\b\d+(\.\d+)? ?(ms|s)\b".to_owned(), "[ELAPSED]"),
         // An authority's name ends with the beginning of its key identifier.
         (r"\bCA [0-9a-f]{8}\b".to_owned(), "CA [ID]"),
-        (r"\b(in )?\d+ seconds?( ago)?".to_owned(), "[MOMENT]"),
+        (r"\bjust now\b|\b(in )?\d+ seconds?( ago)?".to_owned(), "[MOMENT]"),
         (r"\b\d+ MiB".to_owned(), "[ROOM] MiB"),
         (r#""size": ?\d+"#.to_owned(), r#""size": [SIZE]"#),
         (r"\b\d+ octets".to_owned(), "[SIZE] octets"),

@@ -171,3 +171,12 @@ fn a_certificate_that_the_root_did_not_make_for_us_is_not_installed() {
     }
     assert_eq!(before, states(&ours));
 }
+
+#[test]
+fn an_authority_that_awaits_its_certificate_has_no_end_yet() {
+    let sandbox = Sandbox::with_pki();
+    sandbox.pki(["ca", "rotate", "--csr-out", "next.csr"]).success();
+    let listed = sandbox.pki(["ca", "list"]).success().stdout;
+    let awaiting = listed.lines().find(|line| line.contains("awaiting-certificate")).unwrap();
+    assert!(awaiting.contains(" - ") && !awaiting.contains("ago"), "{awaiting}");
+}

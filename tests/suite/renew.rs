@@ -76,3 +76,16 @@ fn what_was_revoked_is_not_renewed() {
     };
     assert!(work(before) == work(sandbox.contents()), "something was written");
 }
+
+#[test]
+fn a_rekey_names_the_key_and_a_revoked_certificate_the_way_to_a_new_one() {
+    let sandbox = Sandbox::with_pki();
+    sandbox.pki(["issue-client", "alice"]).success();
+    let renewed = sandbox.pki(["renew", "alice", "--rekey"]).success();
+    assert!(renewed.says("wrote alice.key, alice.crt and alice-chain.crt"), "{renewed}");
+    sandbox.pki(["revoke", "alice", "--all"]).success();
+    for words in [&["renew", "alice"][..], &["renew", "alice", "--rekey"]] {
+        let refused = sandbox.pki(words).failure(4);
+        assert!(refused.says("revoked") && refused.says("pki issue-client alice"), "{refused}");
+    }
+}

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use server::ops::audit::{Audit, AuditVerify};
 
+use super::view;
 use crate::{
     context::{Context, moment},
     error::{CommandError, Outcome},
@@ -114,8 +115,10 @@ fn verify(args: &VerifyArgs, context: &mut Context) -> Result<Outcome, CommandEr
     let verified = context.connect()?.call(AuditVerify { against })?;
     context.output.reply(&verified, |output| output.raw(verified.checkpoint.as_bytes()))?;
     context.output.say(&format!(
-        "the journal is whole: {} entries in {} segments, head {}",
-        verified.entries, verified.segments, verified.head
+        "the journal is whole: {} in {}, head {}",
+        view::count(verified.entries, "entry", "entries"),
+        view::count(verified.segments, "segment", "segments"),
+        verified.head
     ));
     if continued {
         context.output.say("it continues the checkpoint it was held against");

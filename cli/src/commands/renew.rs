@@ -86,10 +86,12 @@ pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> 
     };
     let now = context.now();
     issuance::report(&issued, None, context)?;
+    let names = FileNames::of(&place.slug);
+    let key = if args.rekey { format!("{}, ", names.key) } else { String::new() };
     context.output.say(&format!(
-        "wrote {} and {}; the predecessor {} ends {}",
-        FileNames::of(&place.slug).certificate,
-        FileNames::of(&place.slug).chain,
+        "wrote {key}{} and {}; the predecessor {} ends {}",
+        names.certificate,
+        names.chain,
         old.serial,
         distance(old.not_after, now)
     ));
@@ -144,6 +146,7 @@ fn keep_key(
     connection: &Connection,
     context: &mut Context,
 ) -> Result<Option<Issued>, CommandError> {
+    refuse_revoked(old)?;
     match key_here(old, place, connection)? {
         KeyHere::Absent => {
             let key = place.key_path();
@@ -184,6 +187,7 @@ fn rekey(
         Some((request, serial)) => (request.clone(), serial.clone()),
         None => {
             // A successor of this name's key takes its place; anyone else's key stays.
+            refuse_revoked(old)?;
             if !args.force
                 && matches!(key_here(old, place, connection)?, KeyHere::Other | KeyHere::Unreadable)
             {
@@ -207,6 +211,16 @@ fn rekey(
     issuance::belongs(&issued, &pending)?;
     issuance::finish(place, &pending, &issued, None)?;
     Ok(Some(issued))
+}
+
+/// What is revoked has no successor, whatever its key.
+fn refuse_revoked(old: &CertificateView) -> Result<(), CommandError> {
+    if old.status != Status::Revoked {
+        return Ok(());
+    }
+    let profile = &old.profile;
+    Err(CommandError::conflict(format!("certificate {} of {} is revoked", old.serial, old.name))
+        .hint(format!("`pki issue-{profile} {} --force` issues a new one with a new key", old.name)))
 }
 
 /// What is asked for: the typed word and the key type, and which certificate they meant at the time.

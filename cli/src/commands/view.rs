@@ -106,13 +106,18 @@ pub fn authorities(authorities: &[AuthorityView], now: OffsetDateTime) -> Table 
         Column::text("SUBJECT"),
     ]);
     for authority in authorities {
+        // Whose certificate is not made yet has no end.
+        let expires = match authority.state.as_str() {
+            "awaiting-certificate" => "-".to_string(),
+            _ => distance(authority.not_after, now),
+        };
         table.row([
             authority.key_id.clone().into(),
             authority.role.clone().into(),
             authority.state.clone().into(),
             authority.key.clone().into(),
             authority.key_type.clone().into(),
-            distance(authority.not_after, now).into(),
+            expires.into(),
             authority.live_certificates.to_string().into(),
             authority.subject.clone().into(),
         ]);
