@@ -71,6 +71,12 @@ pub enum Error {
         /// What was found.
         path: PathBuf,
     },
+    /// A root key would go where the backup, and whoever takes the directory, finds it.
+    #[error("{} lies inside the PKI's directory: the root's key would not be away", path.display())]
+    InsideDirectory {
+        /// The file.
+        path: PathBuf,
+    },
     /// A certificate that can't sign.
     #[error("the certificate can't be an authority's")]
     Issuer(#[from] IssuerError),

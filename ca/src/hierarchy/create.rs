@@ -12,7 +12,7 @@ use store::file::{OnExisting, Visibility};
 use store::{Batch, Class, Key, Store, Table};
 use time::OffsetDateTime;
 
-use super::{Making, certify, record, subject};
+use super::{Making, certify, outside, record, subject};
 use crate::authority::Current;
 use crate::cert::{CommonName, KeyId};
 use crate::constraints::NameConstraints;
@@ -154,6 +154,7 @@ pub(crate) fn refuse_existing(store: &Store, keyring: &Keyring) -> Result<(), Er
 fn root_key(keyring: &Keyring, init: &Init) -> Result<(PrivateKey, KeyPlace), Error> {
     match &init.root_key {
         RootKeyPlace::File(path) => {
+            outside(keyring.directory().parent().unwrap_or(keyring.directory()), path)?;
             let key = PrivateKey::generate(init.key_type)?;
             keyring.write(path, &key, OnExisting::Refuse)?;
             Ok((key, KeyPlace::Elsewhere { note: Some(path.display().to_string()) }))

@@ -18,7 +18,7 @@ pub use create::{Init, Initialised, RootKeyPlace, init};
 pub use files::{Published, publish_certificates};
 pub use install::install;
 pub use keys::change_passphrase;
-pub use retire::{Retirement, retire, root_offline};
+pub use retire::{Retirement, outside, retire, root_offline};
 pub use rotate::{Rotation, request, rotate, sign_issuing};
 
 use aws_lc_rs::rand::SecureRandom;

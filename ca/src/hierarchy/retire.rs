@@ -1,5 +1,7 @@
 //! Takes authorities out of service: an issuing CA by revocation, the root's key by moving it away.
 
+use std::path::Path;
+
 use aws_lc_rs::digest::{SHA256, digest};
 use store::{Batch, Class, Store, Table};
 use time::OffsetDateTime;
@@ -46,6 +48,23 @@ pub fn retire(store: &Store, key_id: &KeyId, who: &str, now: OffsetDateTime) -> 
     let authority = AuthorityRecord { state: AuthorityState::Revoked, ..found.record };
     Table::put(&mut batch, key_id.to_string(), &authority);
     Ok(Retirement { batch, authority, certificate })
+}
+
+/// Refuses a file for the root's key that lies in the PKI's directory, by whatever way it is named.
+///
+/// What can't be found is left to whoever writes the file.
+pub fn outside(directory: &Path, file: &Path) -> Result<(), Error> {
+    let parent = match file.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => return Ok(()),
+    };
+    match (directory.canonicalize(), parent.canonicalize()) {
+        (Ok(directory), Ok(parent)) if parent.starts_with(&directory) => {
+            Err(Error::InsideDirectory { path: file.to_owned() })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Records that the root's key is elsewhere, then removes it from here.

@@ -139,10 +139,19 @@ fn keys_lie_under_a_passphrase_when_one_is_given() {
 #[test]
 fn the_root_s_key_can_go_elsewhere_from_the_start() {
     let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("usb.key");
+    let medium = tempfile::tempdir().unwrap();
+    let file = medium.path().join("usb.key");
     let (store, keyring) = (Store::in_memory(), keyring(directory.path()));
     let place = RootKeyPlace::File(file.clone());
     let wish = Init { root_key: place, ..wish(KeyType::P256, NameConstraints::default()) };
+    // Not into the directory itself, and not by a detour either.
+    std::os::unix::fs::symlink(directory.path(), medium.path().join("link")).unwrap();
+    for inside in [directory.path().join("usb.key"), medium.path().join("link/usb.key")] {
+        let wish = Init { root_key: RootKeyPlace::File(inside.clone()), ..wish.clone() };
+        let refused =
+            init(&store, &keyring, &wish, &policy(), "test", NOW, &SystemRandom::new()).unwrap_err();
+        assert!(matches!(refused, Error::InsideDirectory { .. }) && !inside.exists(), "{refused}");
+    }
     let made = init(&store, &keyring, &wish, &policy(), "test", NOW, &SystemRandom::new()).unwrap();
     assert!(!keyring.root_path().exists());
     assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);

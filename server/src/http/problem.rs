@@ -128,6 +128,7 @@ fn ca_kind(error: &ca::Error) -> ProblemKind {
         | ca::Error::Certificate(_)
         | ca::Error::Constraints(_)
         | ca::Error::Csr(_)
+        | ca::Error::InsideDirectory { .. }
         | ca::Error::Issuer(_)
         | ca::Error::Key(_)
         | ca::Error::Lifetime(_)

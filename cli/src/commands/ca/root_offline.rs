@@ -36,6 +36,8 @@ pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> 
     let out = context.resolve(&args.out);
     let connection = context.connect()?;
     let directory = PathBuf::from(connection.call(Info {})?.directory);
+    ca::hierarchy::outside(&directory, &out)
+        .map_err(|error| CommandError::usage(error.to_string()).hint("name a file on another medium"))?;
     let source = directory.join("keys/root.key");
     let key = store::file::read_secret(&source).map_err(|error| {
         let failure = CommandError::from(error);

@@ -77,6 +77,7 @@ fn ca_hint(error: &ca::Error) -> Option<&'static str> {
         ca::Error::Ambiguous { .. } => Some("name one by its serial number, or all of them with --all"),
         ca::Error::BlockedKey { .. } | ca::Error::Revoked { .. } => Some("make a new key"),
         ca::Error::CurrentAuthority { .. } => Some("`pki ca rotate` puts another in its place first"),
+        ca::Error::InsideDirectory { .. } => Some("name a file on another medium"),
         ca::Error::Keyring(error) => keyring_hint(error),
         ca::Error::NotInitialised => Some("`pki up` makes a PKI and serves it, `pki init` only makes it"),
         ca::Error::RecordsMissing { .. } => Some("restore the directory from a backup"),
