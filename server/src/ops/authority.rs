@@ -95,6 +95,9 @@ pub struct CaRevoke {
 pub struct CaRevoked {
     /// The authority.
     pub authority: AuthorityView,
+    /// Whether it had been revoked before.
+    #[serde(default)]
+    pub already: bool,
     /// Whether the root's list is in place (pending when the root's key is elsewhere).
     pub publication: Publication,
 }

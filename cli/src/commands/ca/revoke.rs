@@ -35,5 +35,8 @@ pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> 
         context.connect()?.call(CaRevoke { key_id: args.key_id.clone(), reason: args.reason.clone() })?;
     let row = std::slice::from_ref(&revoked.authority);
     context.output.reply(&revoked, |output| output.table(&view::authorities(row, now)))?;
+    if revoked.already {
+        context.output.say("it was revoked before");
+    }
     Ok(view::publication(&revoked.publication, &mut context.output))
 }

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use ca::authority::{self, Current};
-use ca::cert::Certificate;
+use ca::cert::{Certificate, Serial};
 use ca::hierarchy::{self, Rotation, publish_certificates};
 use ca::issuer::Issuer;
 use ca::key::KeyType;
 use ca::records::AuthorityState;
-use crl::{Outcome, Reason, Request, Target, Which};
+use crl::{Outcome, ParsedList, Reason, Request, Target, Which};
 use time::OffsetDateTime;
 use trust::Permit;
 
@@ -18,6 +18,9 @@ use crate::http::problem;
 use crate::ops::revoke::run as revocation;
 use crate::ops::view::{AuthorityView, Publication};
 use crate::ops::{Error, shape};
+
+/// How many octets the root's list may have: it names authorities alone.
+const ROOT_LIST: usize = 1 << 20;
 
 pub(super) fn rotate(
     request: &CaRotate,
@@ -111,13 +114,30 @@ pub(super) fn revoke(
     if revoked.outcome != Outcome::Already || authority.state != AuthorityState::Revoked {
         pki.store().commit(batch)?;
     }
-    let mut publication = pki.publish_after(BTreeSet::from([parent]), now);
+    let mut publication = match revoked.outcome {
+        // Again, after the root's list was published with it: nothing waits for the root's key.
+        Outcome::Already if is_listed(pki, &serial) => Publication::Published { lists: Vec::new() },
+        Outcome::Already | Outcome::Changed | Outcome::New => {
+            pki.publish_after(BTreeSet::from([parent]), now)
+        }
+    };
     if let Err(error) = publish_certificates(pki.store(), pki.directory(), now) {
         let mut causes = vec![error.to_string()];
         causes.extend(problem::causes(&error));
         publication = Publication::Pending { causes };
     }
-    Ok(CaRevoked { authority: shape::authority(pki, &retirement.authority, now)?, publication })
+    Ok(CaRevoked {
+        authority: shape::authority(pki, &retirement.authority, now)?,
+        already: revoked.outcome == Outcome::Already,
+        publication,
+    })
+}
+
+/// Whether the root's list in the directory has a serial. A list that can't be read has none.
+fn is_listed(pki: &Pki, serial: &Serial) -> bool {
+    let list = store::file::read_limited(&pki.directory().join("root.crl"), ROOT_LIST);
+    let list = list.ok().and_then(|list| ParsedList::read(&list).ok());
+    list.is_some_and(|list| list.serials().contains(serial))
 }
 
 pub(super) fn root_offline(

@@ -35,7 +35,18 @@ fn the_next_authority_signs_and_the_one_before_stays_published() {
     assert_eq!(revoked.authority.state, "revoked");
     let Publication::Published { lists } = revoked.publication else { panic!("{:?}", revoked.publication) };
     assert_eq!((lists.len(), lists[0].role.as_str(), lists[0].entries), (1, "root", 1));
+    assert!(!revoked.already);
     assert!(run(&pki, CaRotate { key_type: Some("rsa2048".into()), csr_only: false }).is_err());
+    // Again without the root's key: the list has it already, so nothing is pending.
+    std::fs::rename(pki.layout().keys().join("root.key"), dir.path().join("root.key")).unwrap();
+    let pki = {
+        drop(pki);
+        crate::testing::reopened(&dir.path().join("pki"))
+    };
+    let again = CaRevoke { key_id: previous.key_id, reason: Some("superseded".into()) };
+    let again = run(&pki, again).unwrap();
+    assert!(again.already);
+    assert!(matches!(again.publication, Publication::Published { .. }), "{:?}", again.publication);
 }
 
 #[test]
