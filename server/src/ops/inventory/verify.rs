@@ -35,8 +35,7 @@ pub(super) fn verify(request: &Verify, pki: &Pki, now: OffsetDateTime) -> Result
     let mut checks = Vec::new();
     match verify_path(leaf, &intermediates, &anchors, purpose, now) {
         Ok(path) => {
-            let names: Vec<String> = path.iter().map(Certificate::subject_display).collect();
-            checks.push(passed("chain", names.join(" < ")));
+            checks.push(chain(&path));
             let first_end = path.iter().map(Certificate::not_after).min().unwrap_or(now);
             checks.push(passed(
                 "dates",
@@ -53,8 +52,34 @@ pub(super) fn verify(request: &Verify, pki: &Pki, now: OffsetDateTime) -> Result
                 | PathError::WrongPurpose { .. } => "purpose",
                 _ => "chain",
             };
-            checks.push(Check { name: name.to_owned(), passed: false, detail: error.to_string() });
-            checks.push(revocation_alone(pki, leaf)?);
+            let own: Vec<Certificate> = own_authorities(pki)?;
+            let signer = own.iter().find(|authority| leaf.verify_signed_by(authority).is_ok());
+            let kept = match name {
+                "chain" => None,
+                _ => path_at_any_time(leaf, &intermediates, &anchors, now),
+            };
+            match (kept, signer) {
+                (Some(path), _) => {
+                    checks.push(chain(&path));
+                    checks.push(failed(name, error.to_string()));
+                    checks.push(revocation(pki, &path)?);
+                }
+                (None, Some(signer)) => {
+                    if name != "chain" {
+                        checks.push(chain(&[leaf.clone(), signer.clone()]));
+                    }
+                    checks.push(failed(name, error.to_string()));
+                    checks.push(revocation_alone(pki, leaf)?);
+                }
+                (None, None) => {
+                    let issuer = leaf.issuer_display();
+                    let detail = format!("no authority of ours signed it (its issuer is {issuer})");
+                    checks.push(failed("chain", detail));
+                    checks.push(failed("revocation", "not ours: no list of ours could tell".to_owned()));
+                    checks.push(failed("inventory", "not ours".to_owned()));
+                    return Ok(Verdict { valid: false, checks });
+                }
+            }
         }
     }
     checks.push(match inventory::by_fingerprint(pki.store(), &Fingerprint::of(leaf.der()))? {
@@ -63,6 +88,34 @@ pub(super) fn verify(request: &Verify, pki: &Pki, now: OffsetDateTime) -> Result
         None => passed("inventory", "not in the inventory".to_owned()),
     });
     Ok(Verdict { valid: checks.iter().all(|check| check.passed), checks })
+}
+
+/// Every authority that has a certificate, whatever its state.
+fn own_authorities(pki: &Pki) -> Result<Vec<Certificate>, Error> {
+    let mut found = Vec::new();
+    for record in authority::list(pki.store())?.iter().filter(|record| record.certificate.is_some()) {
+        found.push(issuer_certificate(record).map_err(ca::Error::from)?.certificate().clone());
+    }
+    Ok(found)
+}
+
+/// The path as it is, or was, or will be: who signed it is worth telling even if it may not be used now.
+fn path_at_any_time(
+    leaf: &Certificate,
+    intermediates: &[Certificate],
+    anchors: &[Certificate],
+    now: OffsetDateTime,
+) -> Option<Vec<Certificate>> {
+    let (first, last) = (leaf.not_before(), leaf.not_after());
+    let nearest = now.max(first).min(last);
+    [nearest, first]
+        .into_iter()
+        .find_map(|moment| verify_path(leaf, intermediates, anchors, Purpose::Any, moment).ok())
+}
+
+fn chain(path: &[Certificate]) -> Check {
+    let names: Vec<String> = path.iter().map(Certificate::subject_display).collect();
+    passed("chain", names.join(" < "))
 }
 
 fn describe(purpose: Option<ProfileName>) -> &'static str {
@@ -79,7 +132,7 @@ fn revocation(pki: &Pki, path: &[Certificate]) -> Result<Check, Error> {
         let [certificate, issuer] = pair else { continue };
         if let Some(revocation) = pki.revoked().find(&issuer.key_id(), &certificate.serial())? {
             let detail = format!("{} is revoked ({})", certificate.subject_display(), revocation.reason);
-            return Ok(Check { name: "revocation".to_owned(), passed: false, detail });
+            return Ok(failed("revocation", detail));
         }
     }
     Ok(passed("revocation", "nothing in the path is revoked".to_owned()))
@@ -92,7 +145,7 @@ fn revocation_alone(pki: &Pki, leaf: &Certificate) -> Result<Check, Error> {
         if let Some(revocation) = found.filter(|_| leaf.authority_key_id() == Some(record.key_id.as_bytes()))
         {
             let detail = format!("{} is revoked ({})", leaf.subject_display(), revocation.reason);
-            return Ok(Check { name: "revocation".to_owned(), passed: false, detail });
+            return Ok(failed("revocation", detail));
         }
     }
     Ok(passed("revocation", "not revoked by any of our authorities".to_owned()))
@@ -100,4 +153,48 @@ fn revocation_alone(pki: &Pki, leaf: &Certificate) -> Result<Check, Error> {
 
 fn passed(name: &str, detail: String) -> Check {
     Check { name: name.to_owned(), passed: true, detail }
+}
+
+fn failed(name: &str, detail: String) -> Check {
+    Check { name: name.to_owned(), passed: false, detail }
+}
+
+#[cfg(test)]
+mod tests {
+    use trust::Peer;
+
+    use super::*;
+    use crate::testing::{at, issue, made};
+
+    fn rows(pki: &Pki, pem: &str, purpose: Option<ProfileName>, moment: i64) -> Vec<(String, bool, String)> {
+        let request = Verify { pem: pem.to_owned(), purpose };
+        let verdict = pki.run(request, &Peer::InProcess, at(moment)).unwrap();
+        assert_eq!(verdict.valid, verdict.checks.iter().all(|check| check.passed));
+        verdict.checks.into_iter().map(|check| (check.name, check.passed, check.detail)).collect()
+    }
+
+    #[test]
+    fn the_chain_is_told_even_if_the_certificate_may_not_be_used() {
+        let dir = tempfile::tempdir().unwrap();
+        let pki = made(&dir.path().join("pki"));
+        let pem = issue(&pki, "web-1").pem;
+        let year = 400 * 86_400;
+        for (purpose, moment, name) in [(Some(ProfileName::Server), 20, "purpose"), (None, year, "dates")] {
+            let rows = rows(&pki, &pem, purpose, moment);
+            assert_eq!((rows[0].0.as_str(), rows[0].1), ("chain", true), "{rows:?}");
+            assert_eq!(rows[0].2.matches(" < ").count(), 2, "{rows:?}");
+            assert_eq!((rows[1].0.as_str(), rows[1].1), (name, false), "{rows:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_about_a_foreign_certificate_sounds_like_a_pass() {
+        let dir = tempfile::tempdir().unwrap();
+        let pki = made(&dir.path().join("pki"));
+        let foreign = issue(&made(&dir.path().join("other")), "web-1").pem;
+        let rows = rows(&pki, &foreign, None, 20);
+        assert_eq!(rows.len(), 3);
+        assert!(rows.iter().all(|(_, passed, _)| !passed), "{rows:?}");
+        assert!(rows[0].2.starts_with("no authority of ours signed it"), "{rows:?}");
+    }
 }
