@@ -164,7 +164,7 @@ impl fmt::Display for Finding {
 
 /// What must not be signed, and why.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("it breaks {} of our rules: {}", findings.len(), findings.iter().map(Finding::to_string).collect::<Vec<_>>().join("; "))]
+#[error("it breaks {} of our rules: {}", if findings.len() == 1 { "one".to_owned() } else { findings.len().to_string() }, findings.iter().map(Finding::to_string).collect::<Vec<_>>().join("; "))]
 pub struct LintError {
     /// The broken rules; never empty.
     pub findings: Vec<Finding>,

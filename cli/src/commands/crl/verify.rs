@@ -150,7 +150,13 @@ fn check(
     }
     let mut findings: Vec<String> = report.findings.iter().map(ToString::to_string).collect();
     if named.is_empty() {
-        findings.insert(0, format!("none of the {} authorities at hand made it", authorities.len()));
+        findings.insert(
+            0,
+            match authorities.len() {
+                1 => "the authority at hand did not make it".to_owned(),
+                several => format!("none of the {several} authorities at hand made it"),
+            },
+        );
     }
     Ok(Checked {
         file: file.to_path_buf(),
