@@ -1,7 +1,10 @@
 //! Name constraints: below which names an issuing CA may sign (RFC 5280 §4.2.1.10).
 //!
-//! Ours are permitted subtrees of DNS names and addresses, critical, on the issuing CA alone. A kind of
-//! name that no subtree mentions stays free, as the RFC has it. Read from foreign certificates they may
+//! Ours are permitted subtrees of DNS names and addresses, critical, on the issuing CA alone. The RFC
+//! leaves a kind of name free that no subtree mentions; so domains alone exclude every address. Networks
+//! alone leave DNS names free: OpenSSL takes an address in a common name for one, and would refuse our
+//! servers. Mail addresses and URIs stay free as well: rustls-webpki refuses every certificate that has
+//! one below a constraint of its kind, fitting or not. Read from foreign certificates they may
 //! hold more; what this module can't judge is refused rather than ignored.
 
 use std::fmt;
@@ -131,13 +134,23 @@ impl NameConstraints {
     pub const LIMIT: usize = 100;
 
     /// Constraints that permit these subtrees; none at all leave every name free.
+    ///
+    /// Domains alone exclude every address.
     pub fn permitting(mut permitted: Vec<NameConstraint>) -> Result<NameConstraints, ConstraintError> {
         if permitted.len() > Self::LIMIT {
             return Err(ConstraintError::TooMany { count: permitted.len(), limit: Self::LIMIT });
         }
         permitted.sort();
         permitted.dedup();
-        Ok(NameConstraints { permitted, excluded: Vec::new() })
+        let addresses = permitted.iter().any(|one| matches!(one, NameConstraint::Ip(..)));
+        let excluded = match permitted.is_empty() || addresses {
+            true => Vec::new(),
+            false => vec![
+                NameConstraint::Ip(IpAddr::from([0; 4]), 0),
+                NameConstraint::Ip(IpAddr::from([0; 16]), 0),
+            ],
+        };
+        Ok(NameConstraints { permitted, excluded })
     }
 
     /// Reads what [`NameConstraints::texts`] wrote.
@@ -199,7 +212,7 @@ impl NameConstraints {
         match name {
             SubjectAltName::Dns(dns) => self.permits_dns(dns.as_str()),
             SubjectAltName::Ip(ip) => self.permits_ip(*ip),
-            // No subtree of ours speaks of these, so they are free (RFC 5280 §4.2.1.10).
+            // No subtree of ours can speak of these, so they are free (RFC 5280 §4.2.1.10).
             SubjectAltName::Email(_) | SubjectAltName::Uri(_) => true,
         }
     }
@@ -322,8 +335,13 @@ mod tests {
     }
 
     #[test]
-    fn kinds_that_no_subtree_mentions_are_free() {
-        assert!(constraints(&["example.com"]).permits(&"ip:192.0.2.1".parse().unwrap()));
+    fn domains_alone_exclude_addresses_and_other_kinds_are_free() {
+        let held = constraints(&["example.com"]);
+        for address in ["ip:192.0.2.1", "ip:2001:db8::1"] {
+            assert!(!held.permits(&address.parse().unwrap()), "{address}");
+        }
+        let (permitted, excluded) = held.texts();
+        assert_eq!(NameConstraints::recorded(&permitted, &excluded), Ok(held));
         assert!(constraints(&["10.0.0.0/8"]).permits(&"dns:a.org".parse().unwrap()));
         assert!(NameConstraints::default().permits(&"dns:a.org".parse().unwrap()));
     }

@@ -242,7 +242,7 @@ fn the_form_of_dates_changes_with_2050() {
 
 #[test]
 fn a_name_outside_the_constraints_is_refused() {
-    let pki = Pki::of(KeyType::P256, NameConstraints::parse(["example.com"]).unwrap());
+    let pki = Pki::of(KeyType::P256, NameConstraints::parse(["example.com", "192.0.2.0/24"]).unwrap());
     pki.desk().issue(&server(&["dns:www.example.com", "ip:192.0.2.1"]), NOW).unwrap();
     pki.desk().issue(&client("anna"), NOW).unwrap();
     for order in [server(&["dns:www.example.org"]), client("www.example.org")] {

@@ -62,6 +62,9 @@ pub struct Options {
     pub root_key_out: Option<PathBuf>,
 
     /// Hold the issuing CA to this domain or address range (repeatable)
+    ///
+    /// Domains alone rule out every address; ranges alone leave DNS names open, so give a domain too.
+    /// Mail addresses, URIs and clients' common names are not constrained.
     #[arg(long, value_name = "DOMAIN|RANGE")]
     pub name_constraint: Vec<String>,
 
