@@ -7,6 +7,7 @@
 //! name, then so are the others, whatever was interrupted.
 
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -16,10 +17,16 @@ use ca::cert::{KeyId, PublicKey, SignedData};
 use store::file::{FileError, OnExisting, Visibility, make_dir, place_with};
 
 use crate::read::TbsFields;
-use crate::{CrlNumber, Error};
+use crate::{CrlNumber, Error, ParsedList};
 
 /// The most octets of a list that are read back: some twenty million entries.
 const LARGEST: usize = 1 << 30;
+
+const END: &str = "-----END X509 CRL-----\n";
+
+/// What tells a file from the one that takes its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp(u64, u64, i64, i64);
 
 /// The files of one directory.
 #[derive(Clone, Debug)]
@@ -55,6 +62,35 @@ impl Files {
     /// The size of an authority's own list; `None` if there is no file.
     pub(crate) fn own_size(&self, issuer: &KeyId) -> Option<u64> {
         std::fs::metadata(self.path(Files::own_name(issuer))).ok().map(|found| found.len())
+    }
+
+    /// What a file is now; `None` if there is none. A file that is written over, or put back with its old
+    /// dates, has another one: the time of change can't be set.
+    pub(crate) fn stamp(&self, name: &Path) -> Option<Stamp> {
+        let found = std::fs::metadata(self.path(name)).ok()?;
+        Some(Stamp(found.ino(), found.len(), found.ctime(), found.ctime_nsec()))
+    }
+
+    /// Whether a file holds exactly this.
+    pub(crate) fn holds(&self, name: &Path, content: &[u8]) -> bool {
+        store::file::read_limited(&self.path(name), LARGEST).is_ok_and(|found| found == content)
+    }
+
+    /// Everything in a file that may be a list, DER.
+    pub(crate) fn lists_in(&self, name: &Path) -> Vec<Vec<u8>> {
+        let Ok(bytes) = store::file::read_limited(&self.path(name), LARGEST) else { return Vec::new() };
+        match std::str::from_utf8(&bytes) {
+            Ok(text) => {
+                let lists = text.split_inclusive(END).map(|pem| ParsedList::read(pem.as_bytes()));
+                lists.flatten().map(|list| list.der().to_vec()).collect()
+            }
+            Err(_der) => vec![bytes],
+        }
+    }
+
+    /// Places a file of this content.
+    pub(crate) fn place_bytes(&self, name: &Path, content: &[u8]) -> Result<(), Error> {
+        self.place(name, |out| out.write_all(content))
     }
 
     /// Places an authority's own list.
@@ -105,5 +141,13 @@ fn write_pem(out: &mut dyn Write, der: &[u8]) -> io::Result<()> {
         line[written] = b'\n';
         out.write_all(&line[..=written])?;
     }
-    out.write_all(b"-----END X509 CRL-----\n")
+    out.write_all(END.as_bytes())
+}
+
+/// Lists in PEM, one after the other.
+pub(crate) fn pem(lists: &[&[u8]]) -> Vec<u8> {
+    let mut text = Vec::new();
+    // Writing into memory does not fail.
+    let _ = lists.iter().try_for_each(|der| write_pem(&mut text, der));
+    text
 }

@@ -7,6 +7,7 @@
 
 mod build;
 mod check;
+mod copies;
 mod der;
 mod encode;
 mod entry;
@@ -28,6 +29,7 @@ mod set;
 mod verify;
 
 pub use check::{CheckError, check};
+pub use copies::Copies;
 pub use encode::{ListHead, Scope, to_be_signed};
 pub use entry::Entry;
 pub use error::Error;

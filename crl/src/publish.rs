@@ -16,7 +16,8 @@ use store::{Store, Table};
 use time::OffsetDateTime;
 
 use crate::build::{self, ListTerms, SignedList, signed_list};
-use crate::files::{Files, number_of, tbs_digest};
+use crate::copies::{Copies, Ground};
+use crate::files::{Files, Stamp, number_of, tbs_digest};
 use crate::kept::{InForce, Kept};
 use crate::publication::{Publication, Published, Validity, Which};
 use crate::revoke::ReleaseMark;
@@ -33,12 +34,14 @@ pub struct Publisher {
     store: Store,
     keyring: Arc<Keyring>,
     revoked: RevokedSet,
-    files: Files,
+    pub(crate) files: Files,
     flight: Flight<Wanted, Publication>,
     /// Digests of the lists known to be in place.
-    placed: Mutex<BTreeMap<KeyId, [u8; 32]>>,
+    placed: Mutex<BTreeMap<KeyId, ([u8; 32], Stamp)>>,
+    /// What was found right, and when it was so.
+    pub(crate) compared: Mutex<Option<(Ground, Copies)>>,
     /// Held while files are put together and placed, so that none is made from what is being replaced.
-    placing: Mutex<()>,
+    pub(crate) placing: Mutex<()>,
     /// Authorities whose keys are open although they are not kept here.
     lent: Mutex<BTreeMap<KeyId, Issuer>>,
     in_force: InForce,
@@ -61,6 +64,7 @@ impl Publisher {
             files,
             flight,
             placed,
+            compared: Mutex::default(),
             placing,
             lent: Mutex::default(),
             in_force: InForce::default(),
@@ -180,11 +184,16 @@ impl Publisher {
 
     pub(crate) fn is_placed(&self, issuer: &KeyId, last: &ListRecord) -> Placed {
         let known = self.placed.lock().unwrap_or_else(PoisonError::into_inner).get(issuer).copied();
-        let found = match known.filter(|_| self.files.own_size(issuer).is_some()) {
-            Some(digest) => Some(digest),
+        let stamp = self.files.stamp(&Files::own_name(issuer));
+        let found = match known.filter(|(_, then)| stamp == Some(*then)) {
+            Some((digest, _)) => Some(digest),
             // What can't be read is not in place: the list is made again.
             None => self.files.own(issuer).ok().flatten().and_then(|der| tbs_digest(&der)),
         };
+        if let (Some(digest), Some(stamp)) = (found, stamp) {
+            let mut placed = self.placed.lock().unwrap_or_else(PoisonError::into_inner);
+            placed.insert(*issuer, (digest, stamp));
+        }
         if found == Some(last.digest) { Placed::Yes } else { Placed::No }
     }
 
@@ -260,8 +269,10 @@ impl Publisher {
         for (issuer, list) in signed {
             match self.files.place_own(&issuer, &list.der) {
                 Ok(()) => {
-                    let mut placed = self.placed.lock().unwrap_or_else(PoisonError::into_inner);
-                    placed.insert(issuer, list.record.digest);
+                    if let Some(stamp) = self.files.stamp(&Files::own_name(&issuer)) {
+                        let mut placed = self.placed.lock().unwrap_or_else(PoisonError::into_inner);
+                        placed.insert(issuer, (list.record.digest, stamp));
+                    }
                     publication.lists.push(Published::new(issuer, &list.record, list.der.len() as u64));
                 }
                 Err(error) => publication.failures.push((Some(issuer), error)),
@@ -304,6 +315,12 @@ impl Publisher {
         for authority in kept.iter().filter(|authority| !signed.contains_key(&authority.key_id)) {
             let issuer = authority.key_id;
             let path = || self.files.path(Files::own_name(&issuer));
+            // The one on record, wherever it lies; an older one only where that is lost.
+            let last = build::last(&self.store, &issuer)?;
+            if let Some(der) = last.and_then(|last| self.list(authority, &last.record.digest)) {
+                others.insert(issuer, der);
+                continue;
+            }
             match self.files.own(&issuer)? {
                 Some(der) if tbs_digest(&der).is_some() => {
                     others.insert(issuer, der);

@@ -306,3 +306,39 @@ fn a_number_is_above_that_of_the_list_in_place_even_if_the_records_are_older() {
     restored.publish(&Which::Due, Validity::default(), pki.now).unwrap();
     assert!(read(&pki, "ca.crl").number() > placed);
 }
+
+#[test]
+fn a_copy_that_was_written_over_or_put_back_is_placed_anew() {
+    let mut pki = Pki::new(KeyType::P256);
+    pki.publish(&Which::All);
+    let own = [format!("cas/{}.crl", pki.root()), format!("cas/{}.crl", pki.issuing())];
+    let older: Vec<(&str, Vec<u8>)> = ["ca.crl", "ca.crl.der", "chain.crl", "root.crl"]
+        .map(|name| (name, std::fs::read(pki.path(name)).unwrap()))
+        .into();
+    pki.now += Duration::minutes(1);
+    pki.revoke([7], Reason::KeyCompromise);
+    pki.publish(&Which::All);
+    let read = |name: &str| std::fs::read(pki.path(name)).unwrap();
+    let right: Vec<Vec<u8>> = older.iter().map(|(name, _)| read(name)).collect();
+    assert!(pki.publisher.put_in_order(pki.now).unwrap().mended.is_empty());
+    for junk in [None, Some(b"junk".to_vec()), Some(Vec::new())] {
+        for ((name, old), right) in older.iter().zip(&right) {
+            std::fs::write(pki.path(name), junk.as_ref().unwrap_or(old)).unwrap();
+            assert!(pki.publisher.inspect(pki.now).unwrap().wrong.contains(std::path::Path::new(name)));
+            assert_eq!(pki.publisher.put_in_order(pki.now).unwrap().mended, [std::path::Path::new(name)]);
+            assert_eq!(read(name), *right, "{name}");
+            std::fs::remove_file(pki.path(name)).unwrap();
+            pki.publisher.put_in_order(pki.now).unwrap();
+            assert_eq!(read(name), *right, "{name}");
+        }
+        for name in &own {
+            let right = read(name);
+            std::fs::write(pki.path(name), junk.as_deref().unwrap_or(b"other")).unwrap();
+            let issuer = if *name == own[0] { pki.root() } else { pki.issuing() };
+            assert!(pki.publisher.is_due(&issuer, pki.now).unwrap(), "a running service sees it");
+            pki.publisher.put_in_order(pki.now).unwrap();
+            assert_eq!(read(name), right, "from a copy");
+        }
+    }
+    assert!(pki.publisher.inspect(pki.now).unwrap().wrong.is_empty());
+}

@@ -7,6 +7,7 @@ mod certificates;
 mod files;
 mod journal;
 mod keys;
+mod published;
 mod service;
 
 use ca::records::AuthorityState;
@@ -60,6 +61,7 @@ impl Operation for Doctor {
         findings.extend(keys::all(pki)?);
         findings.extend(authorities::expiries(pki, now)?);
         findings.extend(authorities::lists(pki, now)?);
+        findings.push(published::copies(pki, now)?);
         findings.extend(authorities::own(pki, now)?);
         findings.push(certificates::ending(pki, now)?);
         findings.extend(files::modes(pki.layout(), pki.owner()));

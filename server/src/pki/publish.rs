@@ -1,12 +1,13 @@
 //! Publication: what is placed in the directory is also what the public listener serves.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use ca::authority;
 use ca::cert::KeyId;
-use crl::{Publication, Validity, Which};
+use crl::{Copies, Publication, Validity, Which};
 use time::OffsetDateTime;
 
 use super::Pki;
@@ -87,8 +88,19 @@ impl Pki {
         })
     }
 
-    /// Takes what lies in the directory onto the shelf, if somebody is served from it.
+    /// Compares what lies in the directory with the records, and places anew what differs.
+    fn put_in_order(&self, now: OffsetDateTime) -> Result<Copies, Error> {
+        let copies = self.publisher().put_in_order(now)?;
+        for name in &copies.mended {
+            tracing::warn!(file = %name.display(), "it was missing or not the list on record: placed anew");
+        }
+        Ok(copies)
+    }
+
+    /// Puts in order what lies in the directory, and takes it onto the shelf if somebody is served from it.
+    /// A list that is not the one on record is not served: what was served before stays.
     pub(crate) fn fill_shelf(&self, now: OffsetDateTime) -> Result<(), Error> {
+        let copies = self.put_in_order(now)?;
         self.shelf().fill(|shelf| {
             let authorities = authority::list(self.store())?;
             let lists: BTreeMap<KeyId, OffsetDateTime> =
@@ -102,6 +114,10 @@ impl Pki {
                     "chain.crl" => lists.values().min().copied(),
                     _ => None,
                 };
+                if copies.wrong.contains(Path::new(name)) {
+                    shelf.keep(format!("/{name}"));
+                    continue;
+                }
                 shelf.file(format!("/{name}"), &self.directory().join(name), PEM, next_update)?;
             }
             for authority in authorities {
@@ -111,6 +127,12 @@ impl Pki {
                     shelf.bytes(format!("/ca/{key_id}.crt"), der, DER_CERTIFICATE, made);
                 }
                 let list = self.layout().authorities().join(format!("{key_id}.crl"));
+                let is_wrong =
+                    list.strip_prefix(self.directory()).is_ok_and(|name| copies.wrong.contains(name));
+                if is_wrong {
+                    shelf.keep(format!("/crl/{key_id}/0.crl"));
+                    continue;
+                }
                 shelf.file(format!("/crl/{key_id}/0.crl"), &list, DER_LIST, of(Some(key_id)))?;
             }
             Ok(())

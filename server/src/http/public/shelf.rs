@@ -103,6 +103,13 @@ impl Filling<'_> {
         Ok(())
     }
 
+    /// Goes on serving what was served under this path, if anything was.
+    pub(crate) fn keep(&mut self, path: String) {
+        if let Some(known) = self.before.get(&path) {
+            self.next.insert(path, known.clone());
+        }
+    }
+
     /// Serves something that lies in the store.
     pub(crate) fn bytes(
         &mut self,
