@@ -65,7 +65,10 @@ fn a_backup_without_keys_holds_none() {
     for name in ["pki.age", "pass"] {
         std::fs::copy(sandbox.file(name), other.file(name)).unwrap();
     }
-    other.pki(["restore", "pki.age", "--backup-passphrase-file", "pass"]).success();
+    let restored = other.pki(["restore", "pki.age", "--backup-passphrase-file", "pass"]).success();
+    assert!(restored.says("--no-keys"), "{restored}");
+    let doctor = other.pki(["doctor"]).failure(1);
+    assert!(doctor.says("the issuing CA's key can't be read"), "{doctor}");
     let keys: Vec<_> = other
         .contents()
         .into_iter()

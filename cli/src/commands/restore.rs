@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use server::{http::problem::problem, ops::backup::restore};
+use server::{
+    http::problem::problem,
+    ops::backup::{PrivateKeys, restore},
+};
 
 use crate::{
     archive, connect,
@@ -50,6 +53,11 @@ pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> 
             ("made by", format!("pki {}", manifest.version)),
         ])
     })?;
+    if manifest.keys == PrivateKeys::LeftOut {
+        context
+            .output
+            .hint("this backup was made with --no-keys: nothing can be signed until the keys are back");
+    }
     context.output.hint("`pki doctor` says whether all is well, `pki serve` runs the service");
     Ok(Outcome::Done)
 }
