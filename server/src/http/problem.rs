@@ -10,7 +10,7 @@ use http::StatusCode;
 use crate::ops::Error;
 use crate::pki::DirectoryError;
 use crate::problem::{Problem, ProblemKind};
-use crate::{archive, settings};
+use crate::{archive, listen, settings};
 
 /// What whoever asked is told of an error.
 pub fn problem(error: &Error) -> Problem {
@@ -77,6 +77,8 @@ fn kind(error: &Error) -> ProblemKind {
         | Error::Nameless
         | Error::RelativePath { .. }
         | Error::Word { .. } => ProblemKind::Invalid,
+        Error::Listen(listen::Error::Busy { .. }) => ProblemKind::Conflict,
+        Error::Listen(_) => ProblemKind::Invalid,
         Error::Stopping => ProblemKind::Unavailable,
         Error::Bundle(_) | Error::Runtime { .. } | Error::Time { .. } => ProblemKind::Internal,
         Error::NotHeld { .. } | Error::NotValid { .. } => ProblemKind::NotFound,

@@ -19,16 +19,28 @@ impl PublicListener {
     pub(crate) async fn bind(address: SocketAddr) -> Result<PublicListener, Error> {
         match TcpListener::bind(address).await {
             Ok(listener) => Ok(PublicListener { listener, address }),
-            Err(source) if source.kind() == io::ErrorKind::AddrInUse => {
-                Err(Error::Busy { address, holder: holder::holder(address) })
-            }
-            Err(source) => Err(Error::Bind { address, source }),
+            Err(source) => Err(refusal(address, source)),
+        }
+    }
+
+    /// Whether `address` could be bound now.
+    pub(crate) fn probe(address: SocketAddr) -> Result<(), Error> {
+        match std::net::TcpListener::bind(address) {
+            Ok(_let_go) => Ok(()),
+            Err(source) => Err(refusal(address, source)),
         }
     }
 
     /// What it is bound to.
     pub(crate) fn address(&self) -> SocketAddr {
         self.listener.local_addr().unwrap_or(self.address)
+    }
+}
+
+fn refusal(address: SocketAddr, source: io::Error) -> Error {
+    match source.kind() {
+        io::ErrorKind::AddrInUse => Error::Busy { address, holder: holder::holder(address) },
+        _ => Error::Bind { address, source },
     }
 }
 

@@ -1,12 +1,22 @@
 //! Settings: `pki config list|get|set|unset`. They act at once.
 
+use std::net::SocketAddr;
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use trust::{Action, Permit};
 
 use super::{Error, Operation};
 use crate::Pki;
+use crate::listen::PublicListener;
+use crate::serve::PublicState;
 use crate::settings::{self, Setting, Settings};
+
+/// How long an answer waits for the public listener to move: it takes milliseconds.
+const MOVES_WITHIN: Duration = Duration::from_secs(2);
+/// How often it looks meanwhile.
+const LOOKS: Duration = Duration::from_millis(5);
 
 /// All settings, with what is in force.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -55,8 +65,43 @@ impl Operation for ConfigSet {
     fn run(self, pki: &Pki, permit: &Permit, now: OffsetDateTime) -> Result<SettingView, Error> {
         let setting = Setting::find(&self.key)?;
         let who = permit.peer().to_string();
+        let moves = match (setting, &self.value) {
+            (Setting::CorePublicAddress, Some(value)) if pki.is_service() => check_room(pki, value)?,
+            _ => None,
+        };
         settings::set(pki.store(), setting, self.value.as_deref(), &who, now.unix_timestamp())?;
+        if let Some(address) = moves {
+            wait_for(pki, address);
+        }
         Ok(view(&pki.settings()?, setting))
+    }
+}
+
+/// Refuses an address that can't be had, before anything is changed; `None` if it is served already.
+fn check_room(pki: &Pki, value: &str) -> Result<Option<SocketAddr>, Error> {
+    let Ok(address) = Setting::CorePublicAddress.check(value)?.parse::<SocketAddr>() else { return Ok(None) };
+    match pki.public_state() {
+        PublicState::Listening(now) if now == address => return Ok(None),
+        // The service's own listener is what stands in the way of the same port everywhere.
+        PublicState::Listening(now) if now.port() == address.port() => {}
+        PublicState::Listening(_) | PublicState::Failed { .. } | PublicState::Off => {
+            PublicListener::probe(address)?;
+        }
+    }
+    Ok(Some(address))
+}
+
+/// Waits until the listener has moved, or could not: the change acts when it is answered.
+fn wait_for(pki: &Pki, address: SocketAddr) {
+    let looks = MOVES_WITHIN.as_millis() / LOOKS.as_millis();
+    for _ in 0..looks {
+        match pki.public_state() {
+            PublicState::Listening(now) if now == address || address.port() == 0 => return,
+            PublicState::Failed { address: failed, .. } if failed == address => return,
+            PublicState::Listening(_) | PublicState::Failed { .. } | PublicState::Off => {
+                std::thread::sleep(LOOKS);
+            }
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Why an operation failed, typed. How that is told is decided in [`crate::http::problem`] alone.
 
 use crate::pki::DirectoryError;
-use crate::{archive, settings};
+use crate::{archive, listen, settings};
 
 /// Why an operation failed.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +47,9 @@ pub enum Error {
         /// How many are taken.
         limit: usize,
     },
+    /// An address can't be listened on.
+    #[error(transparent)]
+    Listen(#[from] listen::Error),
     /// Names were given, but not the one they go with.
     #[error("further names need a name that they go with")]
     Nameless,

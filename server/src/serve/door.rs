@@ -18,7 +18,8 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 /// Serves on `first`, and moves whenever `wanted` changes, until told to stop.
 ///
-/// An address that can't be had is logged and tried again; nothing else suffers from it.
+/// The new address is bound before the old one is let go: one that can't be had is logged and tried
+/// again, and meanwhile the lists stay served where they were.
 pub(super) async fn keep(
     pki: Pki,
     first: Option<PublicListener>,
@@ -26,12 +27,13 @@ pub(super) async fn keep(
     limits: Arc<Limits>,
     stop: Stop,
 ) {
-    let mut open: Option<Stop> = None;
+    let mut open: Option<(SocketAddr, Stop)> = None;
     let mut serving = JoinSet::new();
     let mut ready = first;
     loop {
         let address = *wanted.borrow_and_update();
-        if let Some(before) = open.take() {
+        // One that overlaps with the new one (the same port on every address) has to go first.
+        if let Some((_, before)) = open.take_if(|(old, _)| address.is_none_or(|new| overlap(*old, new))) {
             before.stop();
         }
         let state = match (ready.take(), address) {
@@ -45,7 +47,9 @@ pub(super) async fn keep(
                 let bound = listener.address();
                 tracing::info!(address = %bound, "the public listener is open");
                 let its_stop = Stop::new();
-                open = Some(its_stop.clone());
+                if let Some((_, before)) = open.replace((bound, its_stop.clone())) {
+                    before.stop();
+                }
                 let terms = Terms { connections: limits.public_connections, lifetime: Some(limits.lifetime) };
                 let router = public::router(pki.clone());
                 serving.spawn(listen::serve(listener, router, limits.clone(), terms, its_stop));
@@ -73,11 +77,17 @@ pub(super) async fn keep(
             () = pause => {}
         }
     }
-    if let Some(before) = open {
+    if let Some((_, before)) = open {
         before.stop();
     }
     pki.set_public_state(PublicState::Off);
     while serving.join_next().await.is_some() {}
+}
+
+/// Whether two addresses can't be listened on at once.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let everywhere = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() == other.port() && (one.ip() == other.ip() || everywhere)
 }
 
 /// Binds; our own listener before may take a moment to let the port go.

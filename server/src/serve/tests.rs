@@ -174,6 +174,41 @@ fn the_public_listener_moves_with_its_setting() {
 }
 
 #[test]
+fn a_setting_that_cannot_act_is_refused_and_the_lists_stay_served() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = start(dir.path(), Limits::default());
+    let set = |address: SocketAddr| {
+        let set = json!({"key": "core.public_address", "value": address.to_string()}).to_string();
+        running.post("/1.0/pki/config-set", &set)
+    };
+    let ours = free_port();
+    assert_eq!(set(ours).0, 200);
+    assert!(get(ours, "/ca.crt").contains("BEGIN CERTIFICATE"), "it acts when it is answered");
+    let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (status, refusal) = set(held.local_addr().unwrap());
+    assert_eq!(status, 409, "{refusal}");
+    assert!(
+        refusal.to_string().contains(&format!("(pid {}) listens there", std::process::id())),
+        "{refusal}"
+    );
+    assert!(get(ours, "/ca.crt").contains("BEGIN CERTIFICATE"));
+    assert_eq!(running.pki.settings().unwrap().public_address(), Some(ours));
+    // Set behind the service's back it can't be refused: then it is tried again, and nothing is shut.
+    let busy = held.local_addr().unwrap().to_string();
+    crate::settings::set(
+        running.pki.store(),
+        crate::settings::Setting::CorePublicAddress,
+        Some(&busy),
+        "test",
+        0,
+    )
+    .unwrap();
+    eventually(|| matches!(running.pki.public_state(), PublicState::Failed { .. }));
+    assert!(get(ours, "/ca.crt").contains("BEGIN CERTIFICATE"));
+    running.stop();
+}
+
+#[test]
 fn a_busy_port_is_an_error_that_names_its_holder() {
     let dir = tempfile::tempdir().unwrap();
     let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

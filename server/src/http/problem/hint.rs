@@ -28,6 +28,7 @@ pub(super) fn hint(error: &Error) -> Option<String> {
         }
         Error::Setting(settings::Error::Store(error)) | Error::Store(error) => store_hint(error),
         Error::File(_) | Error::Seal(_) => DOCTOR,
+        Error::Listen(_) => "nothing was changed: choose another address, or stop what listens there",
         Error::Directory(DirectoryError::Broken { .. }) => {
             "restore it with `pki restore` into another directory; nothing was changed here"
         }
