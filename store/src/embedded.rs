@@ -26,9 +26,7 @@ mod view;
 mod writer;
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use catchup::IndexState;
@@ -41,6 +39,9 @@ pub use verify::{Sealing, SegmentReport, VerifyReport};
 use crate::checkpoint::Checkpoint;
 use crate::file::{OnExisting, Visibility, place, read_limited};
 use crate::snapshot::{Snapshot, SnapshotFile};
+use crate::sync::mpsc::SyncSender;
+use crate::sync::thread::JoinHandle;
+use crate::sync::{Mutex, PoisonError};
 use crate::{Batch, Direction, Entry, Error, Key, KeyRange, Sequence, Stored, Tip};
 use head::HeadFile;
 use index::{Indexed, Slot};

@@ -24,11 +24,12 @@ mod key;
 mod memory;
 pub mod seal;
 mod snapshot;
+mod sync;
 mod table;
 
 use std::path::Path;
-use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
+use sync::mpsc::{Receiver, sync_channel};
 
 use checkpoint::{AuditKey, Checkpoint, LogName};
 

@@ -24,6 +24,7 @@ use super::view::View;
 use super::writer::{Writer, is_full};
 use crate::chain::Words;
 use crate::file::{FileError, OnExisting, Visibility, place, remove};
+use crate::sync::thread;
 use crate::{Entry, Epoch, Error, Key, Urgency, Version};
 
 /// How often a failed index is tried again while nobody commits.
@@ -347,6 +348,6 @@ pub(crate) fn slot(value: &[u8], frame: Position, offset: u64, inline: usize) ->
 }
 
 /// Starts the committer's thread.
-pub(crate) fn spawn(committer: Committer) -> io::Result<std::thread::JoinHandle<()>> {
-    std::thread::Builder::new().name("store-committer".to_owned()).spawn(move || committer.run())
+pub(crate) fn spawn(committer: Committer) -> io::Result<thread::JoinHandle<()>> {
+    thread::Builder::new().name("store-committer".to_owned()).spawn(move || committer.run())
 }

@@ -6,11 +6,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use super::frame::{self, Found, PREFIX, RawEntry};
 use super::layout::Layout;
 use super::segment::{HEADER, Position, SegmentHeader};
+use crate::sync::{Mutex, MutexGuard, PoisonError};
 use crate::{Error, Sequence, Tip};
 
 /// Between two remembered places of a segment lie at least this many bytes.

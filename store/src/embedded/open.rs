@@ -1,7 +1,7 @@
 //! Opening a store: locked, its journal judged, its index brought up, the committer started.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use super::catchup::{self, IndexState, Opened};
 use super::clean::Marker;
@@ -17,6 +17,7 @@ use super::writer::Writer;
 use super::{Embedded, Inner};
 use crate::checkpoint::Checkpoint;
 use crate::file::{OnExisting, Visibility, make_dir, place, read_limited, sweep_temporaries};
+use crate::sync::Mutex;
 use crate::{Error, Sequence, Tip};
 
 /// What to do where there is no store yet.

@@ -1,12 +1,12 @@
 //! What waits for the committer: bounded, so that a slow disk is felt by those who ask.
 
 use std::collections::VecDeque;
-use std::sync::mpsc::SyncSender;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::layout::Limits;
 use crate::chain::{Body, Hash, check_words, encode_body, hash};
+use crate::sync::mpsc::SyncSender;
+use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use crate::{Batch, Error, Sequence};
 
 /// Whether an entry begins a new epoch.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::head::Head;
@@ -13,6 +13,7 @@ use super::layout::Limits;
 use super::queue::Queue;
 use super::view::View;
 use crate::chain::writes;
+use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
 use crate::{Entry, Epoch, Error, Sequence};
 
 /// How many bytes of bodies one call of `follow` reads from the journal.
