@@ -19,6 +19,8 @@ mod open;
 mod overlay;
 mod queue;
 mod recover;
+#[cfg(test)]
+mod schedules;
 mod segment;
 mod shared;
 mod verify;

@@ -7,12 +7,11 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
 use shuttle::sync::mpsc::sync_channel;
-use shuttle::thread;
+use shuttle::thread::{self, JoinHandle};
 use shuttle::{Config, Runner};
 use tempfile::TempDir;
 
@@ -22,8 +21,8 @@ use crate::{Batch, Class, Create, Direction, Engine, Error, Key, KeyRange, OpenO
 /// So long that nobody waits for it: a wake-up that does not come is a deadlock.
 const FOREVER: Duration = Duration::from_secs(1 << 30);
 /// Orders of each kind in the usual run, and in `tests/full`.
-const SOME: usize = 100;
-const MANY: usize = 5000;
+const SOME: usize = 200;
+const MANY: usize = 5_000;
 /// How many changes of priority PCT places.
 const DEPTH: usize = 4;
 
@@ -102,15 +101,235 @@ fn value(store: &Store, name: &str) -> Option<(u64, String)> {
     Some((stored.version.0.0, String::from_utf8(stored.value).unwrap()))
 }
 
-fn start<T: 'static>(store: &Store, act: impl FnOnce(&Store) -> T + 'static) -> thread::JoinHandle<T>
-where
-    T: Send,
-{
+/// Runs `act` in a thread of its own. Not in a scope: shuttle's wakes the one that made it too early.
+fn start<T: Send + 'static>(store: &Store, act: impl FnOnce(&Store) -> T + Send + 'static) -> JoinHandle<T> {
     let store = store.clone();
-    let act = Unchecked(act);
-    thread::spawn(move || act.into_inner()(&store))
+    thread::spawn(move || act(&store))
+}
+
+fn join<T, const N: usize>(threads: [JoinHandle<T>; N]) -> [T; N] {
+    threads.map(|thread| thread.join().unwrap())
+}
+
+/// Follows from the beginning until `count` entries have come, `limit` at a time.
+fn follow(store: &Store, count: usize, limit: usize) -> Vec<(u64, String)> {
+    let (mut seen, mut after) = (Vec::new(), Sequence::ZERO);
+    while seen.len() < count {
+        let head = store.wait(after, FOREVER);
+        assert!(head > after, "woken for nothing");
+        for entry in store.follow(after, limit).unwrap() {
+            after = entry.sequence;
+            seen.push((entry.sequence.0, entry.what.clone()));
+        }
+    }
+    assert_eq!(store.follow(after, limit).unwrap().len(), 0);
+    seen
 }
 
 mod runs {
     use super::*;
+
+    pub(super) fn of_those_who_claim_a_key_at_once_one_wins() {
+        let dir = scratch();
+        let store = open(&dir, options());
+        let claimants = ["a", "b", "c"].map(|who| {
+            start(&store, move |store| match store.commit(claim("one", who)) {
+                Ok(sequence) => {
+                    assert_eq!(value(store, "one"), Some((sequence.0, who.to_owned())));
+                    Some(who)
+                }
+                Err(Error::Conflict { key: of }) => {
+                    assert_eq!(of, key("one"));
+                    // Whoever lost sees at once what it lost to.
+                    assert!(value(store, "one").is_some_and(|(_, winner)| winner != who));
+                    None
+                }
+                Err(other) => panic!("{other:?}"),
+            })
+        });
+        let won: Vec<&str> = join(claimants).into_iter().flatten().collect();
+        assert_eq!(won.len(), 1);
+        assert_eq!(value(&store, "one"), Some((1, won[0].to_owned())));
+        assert_eq!(store.head(), Sequence(1));
+    }
+
+    pub(super) fn a_version_is_replaced_once() {
+        const EACH: usize = 2;
+        let dir = scratch();
+        let store = open(&dir, options());
+        let add = |store: &Store| {
+            let read = store.get(&key("count")).unwrap();
+            let number: usize =
+                read.as_ref().map_or(0, |read| String::from_utf8_lossy(&read.value).parse().unwrap());
+            let mut batch = put("count", &(number + 1).to_string());
+            batch.expect(key("count"), read.map(|read| read.version));
+            store.commit(batch)
+        };
+        let adders = [(); 2].map(|()| {
+            start(&store, move |store| {
+                let (mut added, mut conflicts) = (0, 0);
+                while added < EACH {
+                    match add(store) {
+                        Ok(_) => added += 1,
+                        Err(Error::Conflict { .. }) => conflicts += 1,
+                        Err(other) => panic!("{other:?}"),
+                    }
+                }
+                conflicts
+            })
+        });
+        let conflicts = join(adders);
+        assert_eq!(value(&store, "count"), Some((4, "4".to_owned())));
+        // A refusal needs a success of the other between the read and the turn.
+        assert!(conflicts.iter().all(|&conflicts| conflicts <= EACH), "{conflicts:?} refusals");
+    }
+
+    pub(super) fn who_follows_sees_every_commit_once_and_in_order() {
+        let dir = scratch();
+        let store = open(&dir, options());
+        let followers = [1, 3].map(|limit| start(&store, move |store| follow(store, 5, limit)));
+        let pairs = [["a", "b"], ["c", "d"]];
+        let writers = pairs.map(|names| {
+            start(&store, move |store| {
+                // Handed in together: they keep their order.
+                let pending = names.map(|name| store.submit(put(name, name)));
+                pending.map(|pending| pending.wait().unwrap())
+            })
+        });
+        let alone = store.commit(put("e", "e")).unwrap();
+        let mut answered = BTreeMap::from([(alone.0, "e".to_owned())]);
+        for ([first, second], names) in join(writers).into_iter().zip(pairs) {
+            assert!(first < second);
+            answered.extend([(first.0, names[0].to_owned()), (second.0, names[1].to_owned())]);
+        }
+        let expected: Vec<_> = answered.into_iter().collect();
+        assert_eq!(expected.iter().map(|(sequence, _)| *sequence).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+        assert_eq!(join(followers), [expected.clone(), expected]);
+    }
+
+    pub(super) fn a_reader_never_goes_back() {
+        let dir = scratch();
+        let store = open(&dir, options());
+        let writers = ["1", "2"].map(|number| {
+            start(&store, move |store| {
+                let mut batch = put("left", number);
+                batch.put(key("right"), number.into());
+                let sequence = store.commit(batch).unwrap();
+                // Answered means: there for everybody.
+                assert!(store.head() >= sequence);
+                assert!(value(store, "left").unwrap().0 >= sequence.0);
+            })
+        });
+        let version = |name| value(&store, name).map_or(0, |(version, _)| version);
+        let mut last = (0, 0);
+        for _ in 0..4 {
+            // One after the other, so the second is at least as new; a scan sees both as one.
+            let (left, right) = (version("left"), version("right"));
+            assert!(left >= last.0 && right >= last.1 && right >= left, "{left}, {right} after {last:?}");
+            let all = store.scan(&KeyRange::all(), None, 9, Direction::Ascending).unwrap();
+            let versions: Vec<_> = all.iter().map(|stored| stored.version.0.0).collect();
+            match versions[..] {
+                [] => assert_eq!(right, 0),
+                [left, other] => assert!(left == other && left >= right, "{versions:?} after {right}"),
+                _ => panic!("{all:?}"),
+            }
+            last = (left, right);
+        }
+        join(writers);
+    }
+
+    pub(super) fn a_close_answers_everybody_once_and_keeps_what_it_answered() {
+        let dir = scratch();
+        let store = open(&dir, options());
+        let writers = ["a", "b", "c"].map(|name| {
+            start(&store, move |store| {
+                let Engine::Embedded(engine) = &store.engine else { panic!("a store in memory") };
+                let (sender, answers) = sync_channel(2);
+                engine.submit(claim(name, name), EpochStep::Same, sender);
+                let first = answers.recv().unwrap();
+                assert!(answers.recv().is_err(), "answered twice");
+                match first {
+                    Ok(sequence) => Some(sequence.0),
+                    Err(Error::Closed) => None,
+                    Err(other) => panic!("{other:?}"),
+                }
+            })
+        });
+        join([(); 2].map(|()| start(&store, Store::close)));
+        assert!(matches!(store.get(&key("a")), Err(Error::Closed)));
+        assert!(matches!(store.commit(put("d", "d")), Err(Error::Closed)));
+        let mut kept: Vec<u64> = join(writers).into_iter().flatten().collect();
+        kept.sort_unstable();
+        let (again, report) = Store::open(&dir.path().join("store"), options()).unwrap();
+        assert_eq!(report.head, Sequence(kept.len() as u64));
+        let all = again.scan(&KeyRange::all(), None, 9, Direction::Ascending).unwrap();
+        let mut versions: Vec<_> = all.iter().map(|stored| stored.version.0.0).collect();
+        versions.sort_unstable();
+        assert_eq!(versions, kept);
+    }
+
+    pub(super) fn the_last_one_to_leave_closes() {
+        let dir = scratch();
+        let store = open(&dir, options());
+        let writers = ["a", "b"].map(|name| start(&store, move |store| store.submit(put(name, name))));
+        drop(store);
+        for pending in join(writers) {
+            // By now every clone is gone, and the answer comes all the same.
+            pending.wait().unwrap();
+        }
+        assert_eq!(open(&dir, options()).head(), Sequence(2));
+    }
+
+    pub(super) fn a_full_queue_refuses_and_loses_nothing() {
+        let dir = scratch();
+        let mut options = options();
+        options.limits.waiting = 1;
+        let store = open(&dir, options);
+        let writers = ["a", "b", "c"].map(|name| {
+            start(&store, move |store| match store.commit(put(name, name)) {
+                Ok(_) => {
+                    assert!(value(store, name).is_some());
+                    1
+                }
+                Err(Error::Busy { waiting }) => {
+                    assert_eq!((waiting, value(store, name)), (1, None));
+                    0
+                }
+                Err(other) => panic!("{other:?}"),
+            })
+        });
+        let kept: u64 = join(writers).into_iter().sum();
+        assert!(kept >= 1);
+        assert_eq!(store.head(), Sequence(kept));
+    }
+
+    pub(super) fn the_journal_is_whole_at_every_moment() {
+        let dir = scratch();
+        let mut options = options();
+        // A segment for each group.
+        options.limits.segment = 1;
+        let store = open(&dir, options);
+        let writers =
+            ["a", "b", "c"].map(|name| start(&store, move |store| store.commit(put(name, name)).unwrap()));
+        for _ in 0..2 {
+            let before = store.tip();
+            let report = store.verify().unwrap();
+            assert!(report.tip.sequence >= before.sequence);
+            assert_eq!(store.tip_at(before.sequence).unwrap(), before);
+        }
+        join(writers);
+        assert_eq!(store.verify().unwrap().tip, store.tip());
+    }
+
+    pub(super) fn each_epoch_begins_once() {
+        let dir = scratch();
+        let store = open(&dir, options());
+        let beginners =
+            ["a", "b"].map(|name| start(&store, move |store| store.begin_epoch(put(name, name)).unwrap().0));
+        store.commit(put("c", "c")).unwrap();
+        let mut epochs = join(beginners);
+        epochs.sort_unstable();
+        assert_eq!(epochs[0] + 1, epochs[1]);
+        assert_eq!(store.tip().epoch.0, epochs[1]);
+    }
 }
