@@ -14,7 +14,7 @@ use ca::records::AuthorityRecord;
 use time::OffsetDateTime;
 
 use crate::build;
-use crate::files::{Files, Stamp, pem, sha256};
+use crate::files::{Files, Stamp, number_of, pem, sha256};
 use crate::kept::Kept;
 use crate::{Error, Publisher};
 
@@ -25,6 +25,8 @@ pub struct Copies {
     pub right: BTreeSet<PathBuf>,
     /// Those that are missing or hold something else.
     pub wrong: BTreeSet<PathBuf>,
+    /// Those among the wrong that hold earlier lists of ours, whole: what readers had until now.
+    pub earlier: BTreeSet<PathBuf>,
     /// Those that were wrong and have been placed anew.
     pub mended: Vec<PathBuf>,
 }
@@ -129,12 +131,41 @@ impl Publisher {
                 copies.mended.push(name.clone());
             }
             if is_right || mended {
-                copies.right.insert(name)
-            } else {
-                copies.wrong.insert(name)
-            };
+                copies.right.insert(name);
+                continue;
+            }
+            if self.is_earlier(&name, kept) {
+                copies.earlier.insert(name.clone());
+            }
+            copies.wrong.insert(name);
         }
         Ok(copies)
+    }
+
+    /// Whether a file holds whole lists of the authorities it is for, and nothing else: what an interrupted
+    /// publication leaves, or one that failed.
+    fn is_earlier(&self, name: &Path, kept: &Kept) -> bool {
+        let lists = self.files.lists_in(name);
+        let parts: Vec<&[u8]> = lists.iter().map(Vec::as_slice).collect();
+        let is_whole = match parts.as_slice() {
+            [] => false,
+            [only] if self.files.holds(name, only) => true,
+            parts => self.files.holds(name, &pem(parts)),
+        };
+        let is_for = |authority: &AuthorityRecord| match name.to_str() {
+            Some("chain.crl") => true,
+            Some("root.crl") => authority.key_id == kept.root,
+            Some("ca.crl" | "ca.crl.der") => authority.key_id == kept.issuing,
+            _ => name == Files::own_name(&authority.key_id),
+        };
+        let is_ours = |der: &[u8]| {
+            let mut signers = kept.iter().filter(|authority| is_for(authority));
+            signers.any(|authority| {
+                let certificate = build::certificate_of(authority).ok();
+                certificate.is_some_and(|signer| number_of(der, signer.public_key()).is_some())
+            })
+        };
+        is_whole && lists.iter().all(|der| is_ours(der))
     }
 
     /// The list of an authority that the records name, from its own file or from any copy.

@@ -342,3 +342,27 @@ fn a_copy_that_was_written_over_or_put_back_is_placed_anew() {
     }
     assert!(pki.publisher.inspect(pki.now).unwrap().wrong.is_empty());
 }
+
+#[test]
+fn what_an_interrupted_publication_leaves_is_known_for_an_earlier_list_of_ours() {
+    let pki = Pki::new(KeyType::P256);
+    pki.publish(&Which::All);
+    // The next lists are on record, and they never come here.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let revoked = RevokedSet::open(pki.store.clone()).unwrap();
+    let dead = Publisher::new(elsewhere.path(), pki.store.clone(), pki.keyring.clone(), revoked);
+    dead.publish(&Which::All, Validity::default(), pki.now).unwrap();
+    let copies = pki.publisher.put_in_order(pki.now).unwrap();
+    assert_eq!(copies.wrong.len(), 6, "{copies:?}");
+    assert_eq!(copies.earlier, copies.wrong);
+    let other = Pki::new(KeyType::P256);
+    other.publish(&Which::All);
+    let half = std::fs::read_to_string(pki.path("chain.crl")).unwrap();
+    std::fs::copy(other.path("ca.crl"), pki.path("ca.crl")).unwrap();
+    std::fs::copy(pki.path("root.crl"), pki.path("ca.crl.der")).unwrap();
+    std::fs::write(pki.path("chain.crl"), &half[..half.len() - 100]).unwrap();
+    std::fs::remove_file(pki.path("root.crl")).unwrap();
+    let earlier = pki.publisher.inspect(pki.now).unwrap().earlier;
+    let own = [pki.root(), pki.issuing()].map(|issuer| std::path::PathBuf::from(format!("cas/{issuer}.crl")));
+    assert_eq!(earlier, BTreeSet::from(own), "nothing of others, of the wrong authority, or in part");
+}

@@ -27,7 +27,7 @@ use super::Route;
 use crate::Pki;
 use crate::clock;
 
-pub(crate) use shelf::Shelf;
+pub(crate) use shelf::{Filling, Shelf};
 
 /// The files at the top.
 pub(crate) const TOP: [&str; 6] = ["ca.crl", "ca.crt", "chain.crl", "chain.crt", "root.crl", "root.crt"];

@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 
 use super::Pki;
 use crate::http::problem;
-use crate::http::public::{DER_CERTIFICATE, DER_LIST, PEM, TOP};
+use crate::http::public::{DER_CERTIFICATE, DER_LIST, Filling, PEM, TOP};
 use crate::ops::{Error, view};
 use crate::settings::Setting;
 
@@ -98,7 +98,9 @@ impl Pki {
     }
 
     /// Puts in order what lies in the directory, and takes it onto the shelf if somebody is served from it.
-    /// A list that is not the one on record is not served: what was served before stays.
+    /// A list that is not the one on record is not served: what was served before stays. Where nothing was
+    /// served yet, an earlier list of ours is, as an interrupted publication leaves it: readers have it
+    /// already, and without any list they refuse everybody.
     pub(crate) fn fill_shelf(&self, now: OffsetDateTime) -> Result<(), Error> {
         let copies = self.put_in_order(now)?;
         self.shelf().fill(|shelf| {
@@ -114,11 +116,8 @@ impl Pki {
                     "chain.crl" => lists.values().min().copied(),
                     _ => None,
                 };
-                if copies.wrong.contains(Path::new(name)) {
-                    shelf.keep(format!("/{name}"));
-                    continue;
-                }
-                shelf.file(format!("/{name}"), &self.directory().join(name), PEM, next_update)?;
+                let place = Place { path: format!("/{name}"), name: Path::new(name), media: PEM };
+                self.shelve(shelf, place, &copies, next_update, now)?;
             }
             for authority in authorities {
                 let key_id = authority.key_id;
@@ -126,16 +125,39 @@ impl Pki {
                     let made = OffsetDateTime::from_unix_timestamp(authority.created_at).ok();
                     shelf.bytes(format!("/ca/{key_id}.crt"), der, DER_CERTIFICATE, made);
                 }
-                let list = self.layout().authorities().join(format!("{key_id}.crl"));
-                let is_wrong =
-                    list.strip_prefix(self.directory()).is_ok_and(|name| copies.wrong.contains(name));
-                if is_wrong {
-                    shelf.keep(format!("/crl/{key_id}/0.crl"));
-                    continue;
-                }
-                shelf.file(format!("/crl/{key_id}/0.crl"), &list, DER_LIST, of(Some(key_id)))?;
+                let file = self.layout().authorities().join(format!("{key_id}.crl"));
+                let name = file.strip_prefix(self.directory()).unwrap_or(&file);
+                let place = Place { path: format!("/crl/{key_id}/0.crl"), name, media: DER_LIST };
+                self.shelve(shelf, place, &copies, of(Some(key_id)), now)?;
             }
             Ok(())
         })
     }
+
+    fn shelve(
+        &self,
+        shelf: &mut Filling<'_>,
+        place: Place<'_>,
+        copies: &Copies,
+        next_update: Option<OffsetDateTime>,
+        now: OffsetDateTime,
+    ) -> Result<(), Error> {
+        let file = self.directory().join(place.name);
+        if !copies.wrong.contains(place.name) {
+            return shelf.file(place.path, &file, place.media, next_update);
+        }
+        if shelf.keep(&place.path) || !copies.earlier.contains(place.name) {
+            return Ok(());
+        }
+        tracing::warn!(file = %file.display(), "an earlier list is served until the newest is in place");
+        // The newest is overdue: nobody may keep this one.
+        shelf.file(place.path, &file, place.media, Some(now))
+    }
+}
+
+/// Where a file is served, and where it lies in the directory.
+struct Place<'a> {
+    path: String,
+    name: &'a Path,
+    media: &'static str,
 }

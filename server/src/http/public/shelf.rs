@@ -103,11 +103,12 @@ impl Filling<'_> {
         Ok(())
     }
 
-    /// Goes on serving what was served under this path, if anything was.
-    pub(crate) fn keep(&mut self, path: String) {
-        if let Some(known) = self.before.get(&path) {
-            self.next.insert(path, known.clone());
-        }
+    /// Goes on serving what was served under this path; `false` if nothing was.
+    pub(crate) fn keep(&mut self, path: &str) -> bool {
+        let known = self.before.get(path).cloned();
+        let is_kept = known.is_some();
+        self.next.extend(known.map(|known| (path.to_owned(), known)));
+        is_kept
     }
 
     /// Serves something that lies in the store.
