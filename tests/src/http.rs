@@ -22,6 +22,26 @@ impl Response {
         self.headers.iter().find(|(field, _)| field == name).map_or("", |(_, value)| value)
     }
 
+    /// Reads a whole answer; `None` for anything else, one that was cut off included.
+    pub(crate) fn parse(bytes: &[u8]) -> Option<Response> {
+        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
+        let head = std::str::from_utf8(&bytes[..end]).ok()?;
+        let mut lines = head.split("\r\n");
+        let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
+        let headers: Vec<(String, String)> = lines
+            .filter_map(|line| line.split_once(':'))
+            .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
+            .collect();
+        let mut response = Response { status, headers, body: bytes[end + 4..].to_vec() };
+        if response.header("transfer-encoding") == "chunked" {
+            response.body = unchunk(&response.body)?;
+        }
+        let length: Option<usize> = response.header("content-length").parse().ok();
+        // An answer that has no body names the length that it would have.
+        let is_whole = response.body.is_empty() || length.is_none_or(|length| length == response.body.len());
+        is_whole.then_some(response)
+    }
+
     /// The body as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
@@ -40,21 +60,7 @@ pub fn fetch(address: &str, path: &str, headers: &[(&str, &str)]) -> std::io::Re
     stream.write_all(request.as_bytes())?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes)?;
-    parse(&bytes).ok_or_else(|| std::io::Error::other("not an HTTP answer"))
-}
-
-fn parse(bytes: &[u8]) -> Option<Response> {
-    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
-    let head = std::str::from_utf8(&bytes[..end]).ok()?;
-    let mut lines = head.split("\r\n");
-    let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
-    let headers: Vec<(String, String)> = lines
-        .filter_map(|line| line.split_once(':'))
-        .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
-        .collect();
-    let body = bytes[end + 4..].to_vec();
-    let chunked = headers.iter().any(|(name, value)| name == "transfer-encoding" && value == "chunked");
-    Some(Response { status, headers, body: if chunked { unchunk(&body)? } else { body } })
+    Response::parse(&bytes).ok_or_else(|| std::io::Error::other("not a whole HTTP answer"))
 }
 
 fn unchunk(mut rest: &[u8]) -> Option<Vec<u8>> {

@@ -8,10 +8,12 @@
 pub mod faults;
 pub mod fuzzing;
 mod http;
+pub mod load;
 mod pebble;
 mod sandbox;
 mod service;
 mod snapshot;
+pub mod socket;
 mod witness;
 
 pub use http::{Response, fetch};

@@ -22,6 +22,7 @@ mod hostile;
 mod inputs;
 mod interop;
 mod interrupted;
+mod killed_service;
 mod one_directory;
 mod packaging;
 mod passwd;
