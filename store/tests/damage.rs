@@ -174,6 +174,37 @@ fn a_whole_frame_behind_a_broken_one_shows_that_it_was_not_the_end() {
 }
 
 #[test]
+fn old_frames_at_the_end_are_what_the_disk_held_there_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = made(dir.path(), 3);
+    let bytes = fs::read(segment(&path, 1)).unwrap();
+    let frames: Vec<_> =
+        bytes.windows(4).enumerate().filter(|(_, w)| w == b"PKIF").map(|(at, _)| at).collect();
+    let old = &bytes[frames[1]..];
+    // The file had grown for a frame that never came; what lies there is of this very journal.
+    for stale in [old.to_vec(), [&[0x5a; 40], old].concat(), [old, &[0x5a; 40]].concat()] {
+        let left = dir.path().join("left");
+        copy(&path, &left);
+        fs::write(segment(&left, 1), [bytes.as_slice(), &stale].concat()).unwrap();
+        let (store, report) = Store::open(&left, options()).unwrap();
+        assert_eq!(report.head, Sequence(3));
+        assert_eq!(report.dropped.map(|tail| tail.bytes), Some(stale.len() as u64));
+        assert_eq!(content(&store), expected(3));
+        commit(&store, 4..=4);
+        store.verify().unwrap();
+        drop(store);
+        fs::remove_dir_all(&left).unwrap();
+    }
+    // In the place of one that is known to have been there it is damage.
+    let mut changed = bytes[..frames[2]].to_vec();
+    changed.extend_from_slice(&bytes[frames[1]..frames[2]]);
+    fs::write(segment(&path, 1), &changed).unwrap();
+    let error = Store::open(&path, options()).map(|(_, report)| report).unwrap_err();
+    assert!(matches!(&error, Error::Damaged { offset, .. } if *offset == frames[2] as u64), "{error:?}");
+    assert_eq!(fs::read(segment(&path, 1)).unwrap(), changed);
+}
+
+#[test]
 fn a_missing_journal_is_never_taken_for_a_new_store() {
     let dir = tempfile::tempdir().unwrap();
     let path = made(dir.path(), 3);

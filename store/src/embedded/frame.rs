@@ -173,8 +173,9 @@ fn is_zero(file: &File, mut offset: u64, end: u64) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Whether a whole frame lies anywhere in a segment from `offset` on; its offset.
-pub(crate) fn find(file: &File, mut offset: u64, end: u64) -> io::Result<Option<u64>> {
+/// Whether a whole frame with entries after `after` lies anywhere in a segment from `offset` on; its
+/// offset.
+pub(crate) fn find(file: &File, mut offset: u64, end: u64, after: u64) -> io::Result<Option<u64>> {
     let mut block = vec![0; 1 << 16];
     let mut payload = Vec::new();
     while end.saturating_sub(offset) >= PREFIX as u64 {
@@ -184,7 +185,9 @@ pub(crate) fn find(file: &File, mut offset: u64, end: u64) -> io::Result<Option<
             block[..size].windows(MAGIC.len()).enumerate().filter(|(_, w)| *w == MAGIC).map(|(at, _)| at)
         {
             let here = offset + at as u64;
-            if let Found::Frame(_) = read(file, here, end, &mut payload)? {
+            if let Found::Frame(prefix) = read(file, here, end, &mut payload)?
+                && prefix.first > after
+            {
                 return Ok(Some(here));
             }
         }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::catchup::{self, IndexState, Opened};
-use super::clean::Marker;
+use super::clean::{Claim, Marker};
 use super::committer::{Committer, Following, spawn};
 use super::head::{Head, HeadFile, HeadFound};
 use super::journal::Journal;
@@ -103,20 +103,23 @@ pub(super) fn open(dir: &Path, options: OpenOptions) -> Result<(Embedded, OpenRe
     let dropped = recover::judge(&journal, &scanned, &witnesses)?;
 
     let (tip, end) = (scanned.tip, scanned.end);
-    let (index, mark, index_state) = catchup::bring_up(&journal, index, claim, (tip, end), &limits)?;
-    let head = Head { tip, end };
-    let head_file = HeadFile::open(&layout.head(), head)?;
     let mut writer = Writer::open(&layout, &limits, end, scanned.digest)?;
-    // What the head file does not know may lie in the page cache alone.
+    // What the head file does not know may lie in the page cache alone. It is made to last before
+    // head file or index can say that it is there: a power cut may keep their word and not the frame.
     writer.settle(match head_found {
         HeadFound::Head(head) if head.end.segment == end.segment => head.end.offset,
         HeadFound::Head(_) | HeadFound::Absent | HeadFound::Unreadable => HEADER,
     })?;
-    let shared = Arc::new(Shared::new(journal, limits, index.clone(), head));
     let mut clean = marker;
-    if index_state != IndexState::Ready {
+    let vouched =
+        matches!(&index, Opened::Usable(_, mark) if mark.tip == tip && claim == Some(Claim(tip.sequence)));
+    if !vouched {
         clean.remove()?;
     }
+    let (index, mark, index_state) = catchup::bring_up(&journal, index, claim, (tip, end), &limits)?;
+    let head = Head { tip, end };
+    let head_file = HeadFile::open(&layout.head(), head)?;
+    let shared = Arc::new(Shared::new(journal, limits, index.clone(), head));
     let committer = Committer {
         shared: Arc::clone(&shared),
         index: Following::Index(index),

@@ -2,8 +2,8 @@
 //!
 //! A frame that is incomplete at the very end was being written when the power went, and nobody
 //! was told that it holds: it is dropped. But only if nothing knows better. If the head file, the
-//! index or the last checkpoint has seen an entry that is not there, or a whole frame stands behind
-//! the broken one, then what is missing had been acknowledged, and the store refuses to open.
+//! index or the last checkpoint has seen an entry that is not there, or a later whole frame stands
+//! behind the broken one, then what is missing had been acknowledged, and the store refuses to open.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -127,6 +127,11 @@ pub(crate) fn scan(journal: &Journal, segment: u64) -> Result<Scanned, Error> {
     loop {
         let at = scanned.end;
         match frame::read(&file, at.offset, length, &mut payload).map_err(Error::io("read", &path))? {
+            // A block that was another's before, or ours: a power cut may leave the new length with it.
+            Found::Frame(prefix) if prefix.first <= scanned.tip.sequence.0 => {
+                scanned.broken = Some("a frame from before".to_owned());
+                return Ok(scanned);
+            }
             Found::Frame(prefix) => {
                 let damaged = |reason| Error::damaged(&path, at.offset, reason);
                 for entry in frame::entries(&prefix, &payload).map_err(damaged)? {
@@ -187,8 +192,8 @@ pub(crate) fn judge(
     }
     let file = journal.file(scanned.end.segment)?;
     if let Some(reason) = &scanned.broken
-        && let Some(behind) =
-            frame::find(&file, offset + 1, scanned.length).map_err(Error::io("read", &path))?
+        && let Some(behind) = frame::find(&file, offset + 1, scanned.length, scanned.tip.sequence.0)
+            .map_err(Error::io("read", &path))?
     {
         let reason = format!("{reason}, and a whole frame follows at byte {behind}");
         return Err(Error::damaged(&path, offset, reason));
