@@ -26,6 +26,7 @@ mod killed_service;
 mod one_directory;
 mod packaging;
 mod passwd;
+mod power;
 mod public_listener;
 mod renew;
 mod revoke;
