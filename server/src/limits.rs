@@ -11,6 +11,8 @@ pub struct Limits {
     pub body: usize,
     /// Octets of a request's line and headers.
     pub head: usize,
+    /// How long a handshake may take.
+    pub handshake_time: Duration,
     /// How long a peer may take to send a request's head; it bounds idle connections as well.
     pub head_time: Duration,
     /// How long a peer may take to send a request's body.
@@ -23,6 +25,8 @@ pub struct Limits {
     pub local_connections: usize,
     /// Connections on the public listener at once.
     pub public_connections: usize,
+    /// Connections on the public listener at once from one address.
+    pub public_connections_of_one: usize,
     /// Operations that run at once; over it the answer is 503 with Retry-After.
     pub operations: usize,
     /// How long requests under way may take to finish once the service stops.
@@ -37,12 +41,14 @@ impl Default for Limits {
         Limits {
             body: ONE_REQUEST * IssueMany::LIMIT,
             head: 16 * 1024,
+            handshake_time: Duration::from_secs(10),
             head_time: Duration::from_secs(10),
             body_time: Duration::from_secs(60),
             write_time: Duration::from_secs(30),
             lifetime: Duration::from_secs(15 * 60),
             local_connections: 1024,
             public_connections: 2048,
+            public_connections_of_one: 1024,
             operations: 256,
             drain: Duration::from_secs(10),
         }

@@ -33,7 +33,7 @@ use crate::jobs::Failures;
 use crate::layout::Layout;
 use crate::listen::Stop;
 use crate::ops::{Error, Operation};
-use crate::serve::PublicState;
+use crate::serve::ListenerState;
 use crate::settings::{Setting, Settings};
 
 pub use adopt::Adopted;
@@ -70,7 +70,7 @@ struct Shared {
     challenges: ChallengeBoard,
     failures: Failures,
     shelf: Shelf,
-    public: ArcSwap<PublicState>,
+    public: ArcSwap<ListenerState>,
     stop: ArcSwap<Stop>,
     acme_gate: acme::client::Gate,
 }
@@ -189,11 +189,11 @@ impl Pki {
     }
 
     /// What has become of the public listener; off unless a service runs in this process.
-    pub fn public_state(&self) -> PublicState {
+    pub fn public_state(&self) -> ListenerState {
         (**self.shared.public.load()).clone()
     }
 
-    pub(crate) fn set_public_state(&self, state: PublicState) {
+    pub(crate) fn set_public_state(&self, state: ListenerState) {
         self.shared.public.store(Arc::new(state));
     }
 
@@ -247,7 +247,7 @@ impl Pki {
                 challenges: ChallengeBoard::default(),
                 failures: Failures::default(),
                 shelf: Shelf::default(),
-                public: ArcSwap::from_pointee(PublicState::Off),
+                public: ArcSwap::from_pointee(ListenerState::Off),
                 stop: ArcSwap::from_pointee(Stop::new()),
                 acme_gate: acme::client::Gate::default(),
             }),

@@ -59,9 +59,9 @@ pub enum Error {
     Operation(#[from] Box<ops::Error>),
 }
 
-/// What has become of the public listener.
+/// What has become of a listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PublicState {
+pub enum ListenerState {
     /// It could not be opened; it is tried again.
     Failed {
         /// Where it should be.
@@ -108,18 +108,23 @@ pub async fn serve(
     let serving = Serving { sockets: paths, public: public.as_ref().map(PublicListener::address) };
     if let Some(address) = serving.public {
         // Before the first job runs: a renewal asks who answers its challenge.
-        pki.set_public_state(PublicState::Listening(address));
+        pki.set_public_state(ListenerState::Listening(address));
     }
 
     let desk = Desk::new(pki.clone(), limits.clone());
     let mut tasks = tokio::task::JoinSet::new();
     for socket in sockets {
-        let terms = Terms { connections: limits.local_connections, lifetime: None };
+        let terms = Terms {
+            connections: limits.local_connections,
+            of_one_origin: limits.local_connections,
+            lifetime: None,
+        };
         let router = socket_router(desk.clone());
         tasks.spawn(listen::serve(socket, router, limits.clone(), terms, stop.clone()));
     }
     let (sender, receiver) = watch::channel(wanted);
-    tasks.spawn(door::keep(pki.clone(), public, receiver, limits.clone(), stop.clone()));
+    let door = door::PublicDoor(pki.clone());
+    tasks.spawn(door::keep(door, public, receiver, limits.clone(), stop.clone()));
     tasks.spawn(jobs::run(pki.clone(), &jobs::TABLE, stop.clone()));
     let (follower, told) = (pki.clone(), stop.clone());
     tasks.spawn_blocking(move || follow(&follower, seen, &told, &sender));

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,12 +17,13 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, watch};
 use tower::ServiceExt;
 
 use super::deadline::Deadlined;
+use super::origins::Origins;
 use crate::limits::Limits;
 
 /// Tells every loop to stop. A clone stops the same loops.
@@ -61,14 +63,28 @@ impl Default for Stop {
 }
 
 /// A thing that takes connections.
-pub(crate) trait Accept: Send + 'static {
+pub(crate) trait Accept: Send + Sync + 'static {
+    /// What has just come in, before anything was read from it.
+    type Arrived: Send + 'static;
     /// What a connection is.
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
     /// Who the other end is; handlers find it among a request's extensions.
     type Who: Clone + Send + Sync + 'static;
 
     /// Takes the next connection.
-    fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, Self::Who)>> + Send;
+    fn accept(&self) -> impl Future<Output = io::Result<Self::Arrived>> + Send;
+
+    /// Where it comes from, if connections of one origin are counted.
+    fn origin(arrived: &Self::Arrived) -> Option<IpAddr>;
+
+    /// Makes a connection of it: where there is a handshake, it happens here, and holds up nobody else.
+    fn establish(
+        &self,
+        arrived: Self::Arrived,
+    ) -> impl Future<Output = io::Result<(Self::Stream, Self::Who)>> + Send;
+
+    /// Returns once the other end has lost what let it in; its connection is cut off then.
+    fn dismissed(&self, who: &Self::Who) -> impl Future<Output = ()> + Send;
 }
 
 /// How one listener treats its connections.
@@ -76,6 +92,8 @@ pub(crate) trait Accept: Send + 'static {
 pub(crate) struct Terms {
     /// How many at once.
     pub(crate) connections: usize,
+    /// How many at once from one address.
+    pub(crate) of_one_origin: usize,
     /// How long one may live, if there is an end to it.
     pub(crate) lifetime: Option<Duration>,
 }
@@ -87,6 +105,8 @@ const AFTER_FAILURE: Duration = Duration::from_millis(100);
 pub(crate) async fn serve<A: Accept>(door: A, router: Router, limits: Arc<Limits>, terms: Terms, stop: Stop) {
     let graceful = GracefulShutdown::new();
     let room = Arc::new(Semaphore::new(terms.connections));
+    let origins = Origins::default();
+    let door = Arc::new(door);
     let told = stop.told();
     tokio::pin!(told);
     loop {
@@ -97,11 +117,11 @@ pub(crate) async fn serve<A: Accept>(door: A, router: Router, limits: Arc<Limits
         };
         // The semaphore is never closed.
         let Ok(place) = place else { break };
-        let (stream, who) = tokio::select! {
+        let arrived = tokio::select! {
             biased;
             () = &mut told => break,
             accepted = door.accept() => match accepted {
-                Ok(accepted) => accepted,
+                Ok(arrived) => arrived,
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be taken");
                     tokio::time::sleep(AFTER_FAILURE).await;
@@ -109,33 +129,65 @@ pub(crate) async fn serve<A: Accept>(door: A, router: Router, limits: Arc<Limits
                 }
             },
         };
-        let router = router.clone();
-        let service = service_fn(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(who.clone());
-            answer(router.clone(), request.map(Body::new))
-        });
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(limits.head_time)
-            .max_buf_size(limits.head.max(8192))
-            .serve_connection(TokioIo::new(Deadlined::new(stream, limits.write_time)), service);
-        let connection = graceful.watch(connection);
+        let Ok(origin) = origins.enter(A::origin(&arrived), terms.of_one_origin) else {
+            tracing::debug!("too many connections from one address");
+            continue;
+        };
+        let life = Life { door: door.clone(), router: router.clone(), limits: limits.clone(), terms };
+        let (watcher, stop) = (graceful.watcher(), stop.clone());
         tokio::spawn(async move {
-            let ended = match terms.lifetime {
-                Some(lifetime) => tokio::time::timeout(lifetime, connection).await.ok(),
-                None => Some(connection.await),
-            };
-            match ended {
-                Some(Ok(())) => {}
-                Some(Err(error)) => tracing::debug!(%error, "a connection ended early"),
-                None => tracing::debug!("a connection has lived too long"),
-            }
-            drop(place);
+            life.live(arrived, watcher, stop).await;
+            drop((place, origin));
         });
     }
     drop(door);
     if tokio::time::timeout(limits.drain, graceful.shutdown()).await.is_err() {
         tracing::warn!("some requests did not finish in time and were cut off");
+    }
+}
+
+/// What one connection needs for its life.
+struct Life<A> {
+    door: Arc<A>,
+    router: Router,
+    limits: Arc<Limits>,
+    terms: Terms,
+}
+
+impl<A: Accept> Life<A> {
+    async fn live(self, arrived: A::Arrived, watcher: Watcher, stop: Stop) {
+        let established = tokio::select! {
+            () = stop.told() => return,
+            established = tokio::time::timeout(self.limits.handshake_time, self.door.establish(arrived)) => established,
+        };
+        let (stream, who) = match established {
+            Ok(Ok(established)) => established,
+            Ok(Err(error)) => return tracing::debug!(%error, "a handshake failed"),
+            Err(_elapsed) => return tracing::debug!("a handshake took too long"),
+        };
+        let (router, identity) = (self.router, who.clone());
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(identity.clone());
+            answer(router.clone(), request.map(Body::new))
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.limits.head_time)
+            .max_buf_size(self.limits.head.max(8192))
+            .serve_connection(TokioIo::new(Deadlined::new(stream, self.limits.write_time)), service);
+        let lifetime = async {
+            match self.terms.lifetime {
+                Some(lifetime) => tokio::time::sleep(lifetime).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            ended = watcher.watch(connection) => if let Err(error) = ended {
+                tracing::debug!(%error, "a connection ended early");
+            },
+            () = lifetime => tracing::debug!("a connection has lived too long"),
+            () = self.door.dismissed(&who) => tracing::debug!("a connection lost what let it in"),
+        }
     }
 }
 

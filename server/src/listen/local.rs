@@ -6,6 +6,7 @@
 
 use std::fs;
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream as StdStream;
@@ -52,13 +53,25 @@ impl Drop for LocalSocket {
 }
 
 impl Accept for LocalSocket {
+    type Arrived = UnixStream;
     type Stream = UnixStream;
     type Who = Peer;
 
-    async fn accept(&self) -> io::Result<(UnixStream, Peer)> {
-        let (stream, _) = self.listener.accept().await?;
+    async fn accept(&self) -> io::Result<UnixStream> {
+        Ok(self.listener.accept().await?.0)
+    }
+
+    fn origin(_: &UnixStream) -> Option<IpAddr> {
+        None
+    }
+
+    async fn establish(&self, stream: UnixStream) -> io::Result<(UnixStream, Peer)> {
         let uid = stream.peer_cred()?.uid();
         Ok((stream, crate::peer::local(uid)))
+    }
+
+    async fn dismissed(&self, _: &Peer) {
+        std::future::pending().await
     }
 }
 
@@ -168,8 +181,9 @@ mod tests {
         let path = deep.join("pki.socket");
         let socket = LocalSocket::bind(&path).unwrap();
         let far = reach(&path).unwrap();
-        let (accepted, connected) = tokio::join!(socket.accept(), UnixStream::connect(&far.path));
+        let (arrived, connected) = tokio::join!(socket.accept(), UnixStream::connect(&far.path));
         connected.unwrap();
+        let accepted = socket.establish(arrived.unwrap()).await;
         let uid = rustix::process::getuid().as_raw();
         assert!(matches!(accepted.unwrap().1, Peer::Local { uid: found, .. } if found == uid));
     }

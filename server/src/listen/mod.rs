@@ -8,10 +8,11 @@ mod deadline;
 mod error;
 mod holder;
 mod local;
+mod origins;
 mod public;
 
 pub use connection::Stop;
-pub(crate) use connection::{Terms, serve};
+pub(crate) use connection::{Accept, Terms, serve};
 pub use error::Error;
 pub(crate) use local::LocalSocket;
 pub use local::{Reach, reach};

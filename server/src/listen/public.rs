@@ -1,7 +1,7 @@
 //! The public listener: plain HTTP, for what anyone may fetch.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use tokio::net::{TcpListener, TcpStream};
 
@@ -17,10 +17,7 @@ pub(crate) struct PublicListener {
 impl PublicListener {
     /// Binds `address`. A busy one is refused with the name of whoever holds it.
     pub(crate) async fn bind(address: SocketAddr) -> Result<PublicListener, Error> {
-        match TcpListener::bind(address).await {
-            Ok(listener) => Ok(PublicListener { listener, address }),
-            Err(source) => Err(refusal(address, source)),
-        }
+        Ok(PublicListener { listener: bind(address).await?, address })
     }
 
     /// Whether `address` could be bound now.
@@ -37,6 +34,11 @@ impl PublicListener {
     }
 }
 
+/// Binds an address of the network.
+pub(super) async fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
+    TcpListener::bind(address).await.map_err(|source| refusal(address, source))
+}
+
 fn refusal(address: SocketAddr, source: io::Error) -> Error {
     match source.kind() {
         io::ErrorKind::AddrInUse => Error::Busy { address, holder: holder::holder(address) },
@@ -45,12 +47,27 @@ fn refusal(address: SocketAddr, source: io::Error) -> Error {
 }
 
 impl Accept for PublicListener {
+    type Arrived = (TcpStream, SocketAddr);
     type Stream = TcpStream;
     type Who = SocketAddr;
 
     async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        let (stream, remote) = self.listener.accept().await?;
+        self.listener.accept().await
+    }
+
+    fn origin((_, remote): &(TcpStream, SocketAddr)) -> Option<IpAddr> {
+        Some(remote.ip())
+    }
+
+    async fn establish(
+        &self,
+        (stream, remote): (TcpStream, SocketAddr),
+    ) -> io::Result<(TcpStream, SocketAddr)> {
         stream.set_nodelay(true)?;
         Ok((stream, remote))
+    }
+
+    async fn dismissed(&self, _: &SocketAddr) {
+        std::future::pending().await
     }
 }

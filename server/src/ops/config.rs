@@ -10,7 +10,7 @@ use trust::{Action, Permit};
 use super::{Error, Operation};
 use crate::Pki;
 use crate::listen::PublicListener;
-use crate::serve::PublicState;
+use crate::serve::ListenerState;
 use crate::settings::{self, Setting, Settings};
 
 /// How long an answer waits for the public listener to move: it takes milliseconds.
@@ -81,10 +81,10 @@ impl Operation for ConfigSet {
 fn check_room(pki: &Pki, value: &str) -> Result<Option<SocketAddr>, Error> {
     let Ok(address) = Setting::CorePublicAddress.check(value)?.parse::<SocketAddr>() else { return Ok(None) };
     match pki.public_state() {
-        PublicState::Listening(now) if now == address => return Ok(None),
+        ListenerState::Listening(now) if now == address => return Ok(None),
         // The service's own listener is what stands in the way of the same port everywhere.
-        PublicState::Listening(now) if now.port() == address.port() => {}
-        PublicState::Listening(_) | PublicState::Failed { .. } | PublicState::Off => {
+        ListenerState::Listening(now) if now.port() == address.port() => {}
+        ListenerState::Listening(_) | ListenerState::Failed { .. } | ListenerState::Off => {
             PublicListener::probe(address)?;
         }
     }
@@ -96,9 +96,9 @@ fn wait_for(pki: &Pki, address: SocketAddr) {
     let looks = MOVES_WITHIN.as_millis() / LOOKS.as_millis();
     for _ in 0..looks {
         match pki.public_state() {
-            PublicState::Listening(now) if now == address || address.port() == 0 => return,
-            PublicState::Failed { address: failed, .. } if failed == address => return,
-            PublicState::Listening(_) | PublicState::Failed { .. } | PublicState::Off => {
+            ListenerState::Listening(now) if now == address || address.port() == 0 => return,
+            ListenerState::Failed { address: failed, .. } if failed == address => return,
+            ListenerState::Listening(_) | ListenerState::Failed { .. } | ListenerState::Off => {
                 std::thread::sleep(LOOKS);
             }
         }

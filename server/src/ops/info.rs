@@ -10,7 +10,7 @@ use super::{
     view::{AuthorityView, CrlView},
 };
 use crate::Pki;
-use crate::serve::PublicState;
+use crate::serve::ListenerState;
 
 /// Asks who answers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -48,8 +48,8 @@ impl Operation for Info {
 
     fn run(self, pki: &Pki, _: &Permit, now: OffsetDateTime) -> Result<InfoReply, Error> {
         let public_address = match pki.public_state() {
-            PublicState::Listening(address) => Some(address.to_string()),
-            PublicState::Failed { .. } | PublicState::Off => None,
+            ListenerState::Listening(address) => Some(address.to_string()),
+            ListenerState::Failed { .. } | ListenerState::Off => None,
         };
         let lists = pki.publisher().lists(now)?;
         Ok(InfoReply {

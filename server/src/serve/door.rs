@@ -1,28 +1,57 @@
-//! Keeps the public listener where the setting says.
+//! Keeps a listener where its setting says.
 
+mod public;
+
+use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::PublicState;
-use crate::Pki;
-use crate::http::{problem, public};
+use super::ListenerState;
+use crate::http::problem;
 use crate::limits::Limits;
-use crate::listen::{self, PublicListener, Stop, Terms};
+use crate::listen::{self, Accept, Stop, Terms};
+
+pub(super) use public::PublicDoor;
 
 /// How long to wait before a busy address is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// A kind of listener that has an address of its own.
+pub(super) trait Door: Send + Sync + 'static {
+    /// What it is once it is bound.
+    type Listener: Accept;
+    /// What it is called in the log.
+    const NAME: &'static str;
+
+    /// Binds it.
+    fn bind(&self, address: SocketAddr)
+    -> impl Future<Output = Result<Self::Listener, listen::Error>> + Send;
+
+    /// What it is bound to.
+    fn address(listener: &Self::Listener) -> SocketAddr;
+
+    /// What it answers.
+    fn router(&self) -> Router;
+
+    /// How it treats connections.
+    fn terms(limits: &Limits) -> Terms;
+
+    /// Tells everybody what has become of it.
+    fn tell(&self, state: ListenerState);
+}
+
 /// Serves on `first`, and moves whenever `wanted` changes, until told to stop.
 ///
 /// The new address is bound before the old one is let go: one that can't be had is logged and tried
-/// again, and meanwhile the lists stay served where they were.
-pub(super) async fn keep(
-    pki: Pki,
-    first: Option<PublicListener>,
+/// again, and meanwhile everything stays served where it was.
+pub(super) async fn keep<D: Door>(
+    door: D,
+    first: Option<D::Listener>,
     mut wanted: watch::Receiver<Option<SocketAddr>>,
     limits: Arc<Limits>,
     stop: Stop,
@@ -38,30 +67,29 @@ pub(super) async fn keep(
         }
         let state = match (ready.take(), address) {
             (Some(listener), _) => Ok(Some(listener)),
-            (None, Some(address)) => bind(address).await.map(Some).map_err(|error| (address, error)),
+            (None, Some(address)) => bind(&door, address).await.map(Some).map_err(|error| (address, error)),
             (None, None) => Ok(None),
         };
         let mut again = None;
-        pki.set_public_state(match state {
+        door.tell(match state {
             Ok(Some(listener)) => {
-                let bound = listener.address();
-                tracing::info!(address = %bound, "the public listener is open");
+                let bound = D::address(&listener);
+                tracing::info!(address = %bound, "the {} is open", D::NAME);
                 let its_stop = Stop::new();
                 if let Some((_, before)) = open.replace((bound, its_stop.clone())) {
                     before.stop();
                 }
-                let terms = Terms { connections: limits.public_connections, lifetime: Some(limits.lifetime) };
-                let router = public::router(pki.clone());
-                serving.spawn(listen::serve(listener, router, limits.clone(), terms, its_stop));
-                PublicState::Listening(bound)
+                let terms = D::terms(&limits);
+                serving.spawn(listen::serve(listener, door.router(), limits.clone(), terms, its_stop));
+                ListenerState::Listening(bound)
             }
-            Ok(None) => PublicState::Off,
+            Ok(None) => ListenerState::Off,
             Err((address, error)) => {
                 again = Some(AGAIN);
-                tracing::error!(%error, "the public listener is shut");
+                tracing::error!(%error, "the {} is shut", D::NAME);
                 let mut causes = vec![error.to_string()];
                 causes.extend(problem::causes(&error));
-                PublicState::Failed { address, causes }
+                ListenerState::Failed { address, causes }
             }
         });
         let pause = async {
@@ -80,7 +108,7 @@ pub(super) async fn keep(
     if let Some((_, before)) = open {
         before.stop();
     }
-    pki.set_public_state(PublicState::Off);
+    door.tell(ListenerState::Off);
     while serving.join_next().await.is_some() {}
 }
 
@@ -91,11 +119,11 @@ fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
 }
 
 /// Binds; our own listener before may take a moment to let the port go.
-async fn bind(address: SocketAddr) -> Result<PublicListener, listen::Error> {
+async fn bind<D: Door>(door: &D, address: SocketAddr) -> Result<D::Listener, listen::Error> {
     const TRIES: u32 = 20;
     let mut tries = 0;
     loop {
-        match PublicListener::bind(address).await {
+        match door.bind(address).await {
             Err(listen::Error::Busy { .. }) if tries < TRIES => {
                 tries += 1;
                 tokio::time::sleep(Duration::from_millis(10)).await;

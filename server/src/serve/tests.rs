@@ -142,7 +142,7 @@ fn the_public_listener_moves_with_its_setting() {
     for address in [one, two] {
         let set = json!({"key": "core.public_address", "value": address.to_string()}).to_string();
         assert_eq!(running.post("/1.0/pki/config-set", &set).0, 200);
-        eventually(|| running.pki.public_state() == PublicState::Listening(address));
+        eventually(|| running.pki.public_state() == ListenerState::Listening(address));
         assert!(get(address, "/.well-known/acme-challenge/tok").ends_with("\r\n\r\ntok.thumb"));
     }
     eventually(|| TcpStream::connect(one).is_err());
@@ -203,7 +203,7 @@ fn a_setting_that_cannot_act_is_refused_and_the_lists_stay_served() {
         0,
     )
     .unwrap();
-    eventually(|| matches!(running.pki.public_state(), PublicState::Failed { .. }));
+    eventually(|| matches!(running.pki.public_state(), ListenerState::Failed { .. }));
     assert!(get(ours, "/ca.crt").contains("BEGIN CERTIFICATE"));
     running.stop();
 }

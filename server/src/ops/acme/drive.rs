@@ -18,7 +18,7 @@ use ::acme::client::{
 use super::place::{folder, place};
 use crate::challenge::ChallengeBoard;
 use crate::ops::Error;
-use crate::serve::PublicState;
+use crate::serve::ListenerState;
 use crate::{Pki, clock};
 
 /// Where a standalone listener binds unless told otherwise.
@@ -179,8 +179,8 @@ enum Answerer<'a> {
 fn answerer<'a>(pki: &Pki, http_address: Option<&'a str>) -> Answerer<'a> {
     match (http_address, pki.public_state()) {
         (Some(address), _) => Answerer::Standalone(address),
-        (None, PublicState::Listening(_)) => Answerer::Service,
-        (None, PublicState::Off | PublicState::Failed { .. }) => Answerer::Standalone(HTTP_ADDRESS),
+        (None, ListenerState::Listening(_)) => Answerer::Service,
+        (None, ListenerState::Off | ListenerState::Failed { .. }) => Answerer::Standalone(HTTP_ADDRESS),
     }
 }
 

@@ -6,7 +6,7 @@ use time::{Duration, OffsetDateTime};
 use super::{Finding, Severity, finding, ok, told};
 use crate::Pki;
 use crate::ops::Error;
-use crate::serve::PublicState;
+use crate::serve::ListenerState;
 
 /// What may lie between two readings of a clock that is set over the network.
 const SLACK: Duration = Duration::minutes(5);
@@ -42,22 +42,22 @@ pub(super) fn settings(pki: &Pki) -> Result<Vec<Finding>, Error> {
         ),
     });
     findings.push(match (pki.public_state(), settings.public_address()) {
-        (PublicState::Listening(address), _) => {
+        (ListenerState::Listening(address), _) => {
             ok("public-address", format!("lists are served on {address}"))
         }
-        (PublicState::Failed { address, causes }, _) => finding(
+        (ListenerState::Failed { address, causes }, _) => finding(
             Severity::Error,
             "public-address",
             format!("lists are not served on {address}: {}", causes.join(": ")),
             "free the address, or set core.public_address to another",
         ),
-        (PublicState::Off, Some(address)) => finding(
+        (ListenerState::Off, Some(address)) => finding(
             Severity::Note,
             "public-address",
             format!("no service runs here; lists will be served on {address}"),
             "pki serve",
         ),
-        (PublicState::Off, None) => finding(
+        (ListenerState::Off, None) => finding(
             Severity::Note,
             "public-address",
             "core.public_address is not set: lists are not served by HTTP",
