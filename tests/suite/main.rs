@@ -12,6 +12,7 @@ mod canary;
 mod config;
 mod crl;
 mod csv_batch;
+mod damage;
 mod disk_full;
 mod doctor;
 mod documents;

@@ -8,7 +8,7 @@ use ca::hierarchy::{self, Init, RootKeyPlace, publish_certificates};
 use ca::records::KeyPlace;
 use crl::Which;
 use store::file::{Visibility, make_dir};
-use store::{Create, OpenOptions, OpenReport, Store};
+use store::{Create, IndexState, OpenOptions, OpenReport, Origin, Store};
 use time::OffsetDateTime;
 use trust::{Action, Peer};
 
@@ -179,6 +179,9 @@ fn open_store(layout: &Layout, create: Create) -> Result<(Store, OpenReport), Er
     }
     if let Some(dropped) = &report.dropped {
         tracing::warn!(?dropped, "the end of an interrupted write was removed");
+    }
+    if let (Origin::Opened, IndexState::Rebuilt { reason, entries }) = (report.origin, &report.index) {
+        tracing::warn!(reason, entries, "the store's index was lost or damaged and has been built again");
     }
     Ok((store, report))
 }
