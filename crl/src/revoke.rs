@@ -3,8 +3,8 @@
 //! Nothing is signed here, and no list is written: that follows, and may fail without undoing this.
 //! All are decided before the first is written, so that one refusal leaves everything as it was.
 //!
-//! A compromised key is blocked in the batch that revokes its certificate, and every other live
-//! certificate of that key is revoked with it.
+//! A compromised key is blocked in the batch that revokes its certificate, and every other certificate
+//! of that key is revoked with it: those past their end too, for the clock may be ahead.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -190,8 +190,9 @@ fn add(batch: &mut Batch, version: Option<Version>, revoked: &Revoked) {
     }
 }
 
-/// The other live certificates of the keys that a compromise takes from `revoked`, as far as they
-/// are not revoked as compromised already.
+/// The other certificates of the keys that a compromise takes from `revoked`, as far as they are not
+/// revoked as compromised already. Past their end or not: that is the clock's word, and when a clock
+/// that was ahead is put right they would be valid again, with a key that others have.
 fn siblings(store: &Store, revoked: &[Revoked], request: &Request) -> Result<Vec<Target>, Error> {
     if !request.reason.is_compromise() {
         return Ok(Vec::new());
@@ -204,10 +205,10 @@ fn siblings(store: &Store, revoked: &[Revoked], request: &Request) -> Result<Vec
         for issued in inventory::by_key(store, &key).map_err(Error::Authorities)? {
             let record = issued.record;
             let target = Target::from(&record);
-            let live = !record.is_expired(request.now) && !known.contains(&(target.issuer, target.serial));
+            let other = !known.contains(&(target.issuer, target.serial));
             let compromised =
                 read(store, &target)?.is_some_and(|(_, recorded)| recorded.reason.is_compromise());
-            if live && !compromised {
+            if other && !compromised {
                 found.push(target);
             }
         }

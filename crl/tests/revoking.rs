@@ -125,6 +125,22 @@ fn a_compromised_key_is_blocked_and_takes_its_other_certificates_with_it() {
 }
 
 #[test]
+fn a_clock_that_was_ahead_leaves_no_certificate_of_a_compromised_key() {
+    let mut pki = Pki::new(KeyType::P256);
+    let key = PrivateKey::generate(KeyType::P256).unwrap();
+    let first = pki.desk_issue("web-1", &key).unwrap().record;
+    pki.now += time::Duration::days(800);
+    let second = pki.desk_issue("web-2", &key).unwrap().record;
+    let request = pki.request(Reason::KeyCompromise);
+    crl::revoke(&pki.store, &[Target::from(&second)], &request, "test").unwrap();
+    // The clock is put right, and the first is in date again.
+    pki.now -= time::Duration::days(800);
+    assert!(!first.is_expired(pki.now));
+    let found = pki.revoked.find(&pki.issuing(), &first.serial).unwrap().unwrap();
+    assert_eq!(found.reason, Reason::KeyCompromise);
+}
+
+#[test]
 fn a_certificate_issued_while_its_key_is_being_blocked_falls_as_well() {
     let pki = Pki::new(KeyType::P256);
     let key = PrivateKey::generate(KeyType::P256).unwrap();
