@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use ca::authority;
 use ca::cert::KeyId;
 use ca::issuer::Issuer;
 use ca::keyring::Keyring;
@@ -216,9 +217,10 @@ impl Publisher {
         let mut signed = BTreeMap::new();
         for issuer in &wanted.issuers {
             match self.sign(issuer, &kept, wanted, validity, now) {
-                Ok(list) => {
+                Ok(Some(list)) => {
                     signed.insert(*issuer, list);
                 }
+                Ok(None) => {}
                 Err(error) => publication.failures.push((Some(*issuer), error)),
             }
         }
@@ -226,6 +228,8 @@ impl Publisher {
         publication
     }
 
+    /// Signs an authority's next list; `None` if it is one of ours that owes no more: past its own end, or
+    /// of an earlier generation with nothing left to say. A revocation there is no reason to complain.
     fn sign(
         &self,
         issuer: &KeyId,
@@ -233,8 +237,13 @@ impl Publisher {
         wanted: &Wanted,
         validity: Validity,
         now: OffsetDateTime,
-    ) -> Result<SignedList, Error> {
-        let authority = kept.find(issuer).ok_or(Error::UnknownAuthority { issuer: *issuer })?;
+    ) -> Result<Option<SignedList>, Error> {
+        let Some(authority) = kept.find(issuer) else {
+            return match authority::find(&self.store, issuer).map_err(Error::Authorities)? {
+                Some(_) => Ok(None),
+                None => Err(Error::UnknownAuthority { issuer: *issuer }),
+            };
+        };
         let validity =
             if wanted.for_a_year.contains(issuer) { validity.root } else { validity.of(authority) };
         let is_placed = |last: &ListRecord| self.is_placed(issuer, last);
@@ -248,7 +257,7 @@ impl Publisher {
                 self.keyring.issuer(authority).map_err(refuse)?
             }
         };
-        signed_list(&self.store, &signer, &self.revoked, &terms)
+        signed_list(&self.store, &signer, &self.revoked, &terms).map(Some)
     }
 
     /// Places what was signed: first the files that several authorities share, then each one's own.

@@ -255,6 +255,9 @@ fn an_earlier_generation_stays_published_while_its_certificates_are_in_force() {
     assert_eq!(seen, [2, 3].into());
     assert_eq!(chain_issuers(&pki).len(), 2);
     assert!(pki.publisher.lists(pki.now).unwrap().iter().all(|list| list.issuer != old));
+    // Revoked again, it is asked for its list once more, owes none, and says so by saying nothing.
+    let again = pki.publish(&Which::Of([old].into()));
+    assert!(again.failures.is_empty() && again.lists.is_empty(), "{:?}", again.failures);
 }
 
 #[test]
