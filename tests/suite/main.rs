@@ -19,6 +19,7 @@ mod documents;
 mod faults;
 mod fuzz_corpus;
 mod help;
+mod histories;
 mod hostile;
 mod inputs;
 mod interop;
