@@ -5,6 +5,7 @@
 //! that no one here wrote judge the results. What it refuses to do: reach into the program, skip a
 //! test because a witness is missing, or touch the network beyond loopback.
 
+pub mod bench;
 pub mod faults;
 pub mod fuzzing;
 mod http;

@@ -7,9 +7,11 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Which of the two programs runs.
+/// Which of the programs runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Program {
+    /// `pki-bench`, which measures the shipped one.
+    Benchmarks,
     /// `pki` as it ships.
     Shipped,
     /// `pki-under-test`: the same `main` with a cheap scrypt.
@@ -17,11 +19,16 @@ pub enum Program {
 }
 
 impl Program {
-    /// Where the build put it: beside the test's own executable.
+    /// Where the build put it: `target/<profile>`, of which a test's own executable lies in `deps`.
     pub fn path(self) -> PathBuf {
-        let suite = std::env::current_exe().expect("a test has an executable");
-        let folder = suite.parent().and_then(Path::parent).expect("target/<profile>/deps/suite");
+        let own = std::env::current_exe().expect("a test has an executable");
+        let beside = own.parent().expect("an executable lies in a folder");
+        let folder = match beside.ends_with("deps") {
+            true => beside.parent().expect("target/<profile>/deps"),
+            false => beside,
+        };
         let path = folder.join(match self {
+            Program::Benchmarks => "pki-bench",
             Program::Shipped => "pki",
             Program::UnderTest => "pki-under-test",
         });

@@ -7,6 +7,7 @@ mod adopt;
 mod architecture;
 mod audit;
 mod backup;
+mod bench;
 mod ca_rotate;
 mod canary;
 mod config;
