@@ -388,6 +388,7 @@ fn imported(
         request: None,
         days: None,
         predecessor: None,
+        reach: None,
     }
 }
 

@@ -4,12 +4,12 @@
 //! often and however many at once, gets the same certificate.
 
 use aws_lc_rs::rand::SecureRandom;
-use store::{Store, Table};
+use store::{Batch, Store, Table};
 use time::OffsetDateTime;
 
 use crate::authority::Current;
 use crate::blocked;
-use crate::cert::Serial;
+use crate::cert::{Certificate, Serial};
 use crate::error::Error;
 use crate::keyring::Keyring;
 use crate::plan::{self, Issued, Order, PendingIssue, Planned, Policy, State};
@@ -40,22 +40,36 @@ impl Desk<'_> {
 
     /// Issues what was ordered.
     pub fn issue(&self, order: &Order, now: OffsetDateTime) -> Result<Issued, Error> {
+        self.issue_joined(order, now, |_, _| Ok(()))
+    }
+
+    /// Issues what was ordered, and lets the caller's own changes join the batch that records it: what
+    /// names a new certificate by its fingerprint is written with it or not at all. `join` is asked
+    /// again whenever the decision is made anew, and not for an order that was answered before.
+    pub fn issue_joined<E: From<Error>>(
+        &self,
+        order: &Order,
+        now: OffsetDateTime,
+        join: impl Fn(&Certificate, &mut Batch) -> Result<(), E>,
+    ) -> Result<Issued, E> {
         for _ in 0..ATTEMPTS {
             let plan = match self.plan(order, now)? {
                 Planned::Repeated(issued) => return Ok(*issued),
                 Planned::New(plan) => plan,
             };
-            match plan.sign()?.submit(self.store).wait() {
+            let mut signed = plan.sign()?;
+            signed.join(&join)?;
+            match signed.submit(self.store).wait() {
                 Ok(issued) => return Ok(issued),
                 // To decide anew would not bring back a permission: whoever checked it must check again.
                 Err(store::Error::Conflict { key }) if order.rests_on.contains(&key) => {
-                    return Err(Error::Withdrawn { key });
+                    return Err(Error::Withdrawn { key }.into());
                 }
                 Err(store::Error::Conflict { .. }) => {}
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(Error::from(error).into()),
             }
         }
-        Err(Error::Busy { attempts: ATTEMPTS })
+        Err(Error::Busy { attempts: ATTEMPTS }.into())
     }
 
     /// Issues many, each for itself: signed on every core, submitted before any is waited for.

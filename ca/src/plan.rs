@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::issuer::Issuer;
 use crate::lint::{self, ForCertificate, Linted};
 use crate::profile::{Lifetime, Profiles, Shortened};
-use crate::records::{IssuedProfile, IssuedRecord, Predecessor, RestsOn, index};
+use crate::records::{IssuedProfile, IssuedRecord, Predecessor, Reach, RestsOn, index};
 use crate::signer;
 use crate::subject::{LeafKind, Subject};
 use crate::template::{self, Template};
@@ -45,6 +45,7 @@ pub struct Order {
     pub(crate) rests_on: RestsOn,
     pub(crate) digest: [u8; 32],
     pub(crate) predecessor: Option<Predecessor>,
+    pub(crate) reach: Option<Reach>,
 }
 
 impl Order {
@@ -65,6 +66,7 @@ impl Order {
             rests_on: by.rests_on,
             digest,
             predecessor: None,
+            reach: Some(by.reach),
         }
     }
 
@@ -83,6 +85,8 @@ pub struct Requester {
     pub project: String,
     /// The records that allow it.
     pub rests_on: RestsOn,
+    /// How far they reach themselves.
+    pub reach: Reach,
 }
 
 impl Requester {
@@ -91,7 +95,12 @@ impl Requester {
 
     /// Someone who needs no record to be allowed, in the default project.
     pub fn local(who: impl Into<String>) -> Requester {
-        Requester { who: who.into(), project: Self::DEFAULT_PROJECT.to_owned(), rests_on: RestsOn::nothing() }
+        Requester {
+            who: who.into(),
+            project: Self::DEFAULT_PROJECT.to_owned(),
+            rests_on: RestsOn::nothing(),
+            reach: Reach::Everything,
+        }
     }
 }
 
@@ -171,6 +180,7 @@ pub fn decide(
         request: Some(order.digest),
         days: order.days,
         predecessor: order.predecessor,
+        reach: order.reach,
     };
     let mut batch = Batch::new(Class::Ledger, now.unix_timestamp(), &order.requester, what(&record));
     batch.expect_absent(Table::<IssuedRecord>::key(serial.to_string()));
@@ -274,6 +284,14 @@ pub struct Signed {
 }
 
 impl Signed {
+    /// Lets the caller's own changes, which may name the certificate, join the batch that records it.
+    pub(crate) fn join<E>(
+        &mut self,
+        join: impl FnOnce(&Certificate, &mut Batch) -> Result<(), E>,
+    ) -> Result<(), E> {
+        join(&self.issued.certificate, &mut self.batch)
+    }
+
     /// Hands it to the store; all that are submitted before one waits share a commit.
     pub fn submit(self, store: &Store) -> PendingIssue {
         PendingIssue { pending: store.submit(self.batch), issued: self.issued }

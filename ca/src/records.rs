@@ -218,6 +218,19 @@ pub enum Lineage {
     Rekeyed,
 }
 
+/// How far whoever caused an issue could reach at that time: the most that the certificate may ever be
+/// worth by itself, however it is renewed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Reach {
+    /// Into the project that the certificate belongs to, and no further.
+    #[n(0)]
+    Project,
+    /// Everywhere.
+    #[n(1)]
+    Everything,
+}
+
 /// One issued certificate, under `issued/SERIAL`.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct IssuedRecord {
@@ -269,6 +282,9 @@ pub struct IssuedRecord {
     /// The certificate that it renews, and how.
     #[n(14)]
     pub predecessor: Option<Predecessor>,
+    /// How far its requester could reach; `None` if nobody knows any more.
+    #[n(15)]
+    pub reach: Option<Reach>,
 }
 
 impl Record for IssuedRecord {
@@ -344,7 +360,8 @@ impl RestsOn {
         self.0.iter().any(|(rested, _)| rested == key)
     }
 
-    pub(crate) fn demand(&self, batch: &mut Batch) {
+    /// Lets a batch expect all of them as they were read.
+    pub fn demand(&self, batch: &mut Batch) {
         for (key, read) in &self.0 {
             batch.expect(key.clone(), *read);
         }

@@ -77,6 +77,8 @@ pub fn order(
         rests_on: by.rests_on,
         digest,
         predecessor: Some(Predecessor { serial, lineage }),
+        // Whoever renews adds nothing, and can't lend the successor what they lack themselves.
+        reach: predecessor.reach.map(|reach| reach.min(by.reach)),
     })
 }
 

@@ -27,6 +27,7 @@ fn record(hex: &str, name: &str, issued: i64, ends: i64) -> IssuedRecord {
         request: None,
         days: None,
         predecessor: None,
+        reach: None,
     }
 }
 

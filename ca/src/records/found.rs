@@ -42,6 +42,7 @@ impl IssuedRecord {
             request: None,
             days: None,
             predecessor: None,
+            reach: None,
         }
     }
 }

@@ -5,6 +5,7 @@ use time::macros::datetime;
 use super::*;
 use crate::inventory;
 use crate::plan::{Delivery, Issued};
+use crate::records::Reach;
 use crate::testing::*;
 
 fn renewed(
@@ -95,4 +96,43 @@ fn due_after_two_thirds() {
         not_after: datetime!(2026-03-31 23:59:59 UTC),
     };
     assert_eq!(due_at(validity), datetime!(2026-03-02 0:00 UTC));
+}
+
+#[test]
+fn a_renewal_reaches_no_further_than_both_who_caused_it() {
+    let pki = Pki::new();
+    let restricted = || Requester { reach: Reach::Project, ..Requester::local("test") };
+    let narrow = Subject::client(name("anna"), vec![]).unwrap();
+    let narrow = Order::new(&csr(), LeafKind::Client, narrow, None, restricted());
+    let narrow = pki.desk().issue(&narrow, NOW).unwrap().record;
+    let wide = pki.desk().issue(&client("bert"), NOW).unwrap().record;
+    assert_eq!((narrow.reach, wide.reach), (Some(Reach::Project), Some(Reach::Everything)));
+    let reach = |old: &IssuedRecord, by| {
+        let order = order(&pki.store, old, SuccessorKey::Kept, by, NOW).unwrap();
+        pki.desk().issue(&order, NOW).unwrap().record.reach
+    };
+    assert_eq!(reach(&narrow, Requester::local("admin")), Some(Reach::Project));
+    assert_eq!(reach(&wide, restricted()), Some(Reach::Project));
+    assert_eq!(reach(&wide, Requester::local("admin")), Some(Reach::Everything));
+    let unknown = IssuedRecord { reach: None, ..wide };
+    assert_eq!(reach(&unknown, Requester::local("root")), None);
+}
+
+#[test]
+fn what_joins_an_issuance_is_written_with_it_or_not_at_all() {
+    let pki = Pki::new();
+    let key = |certificate: &Certificate| store::Key::new("joined").part(certificate.serial().to_string());
+    let issued = pki.desk().issue_joined(&client("anna"), NOW, |certificate, batch| {
+        batch.put(key(certificate), vec![1]);
+        Ok::<(), Error>(())
+    });
+    let issued = issued.unwrap();
+    assert!(pki.store.get(&key(&issued.certificate)).unwrap().is_some());
+    let before = pki.store.head();
+    let refused = pki.desk().issue_joined(&client("bert"), NOW, |_, batch| {
+        batch.put(store::Key::new("joined").part("other"), vec![1]);
+        Err(Error::NotFound { word: "bert".to_owned() })
+    });
+    assert!(matches!(refused, Err(Error::NotFound { .. })));
+    assert_eq!(pki.store.head(), before);
 }
