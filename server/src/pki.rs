@@ -83,7 +83,7 @@ impl Pki {
         peer: &Peer,
         now: OffsetDateTime,
     ) -> Result<O::Reply, Error> {
-        let permit = trust::decide(peer, O::ACTION, self.shared.owner)?;
+        let permit = trust::owner_only(peer, O::ACTION, self.shared.owner)?;
         operation.run(self, &permit, now)
     }
 

@@ -71,7 +71,7 @@ pub fn up(
         }
         Err(error) => return Err(error),
     };
-    let permit = trust::decide(peer, Action::Authority, pki.owner())?;
+    let permit = trust::owner_only(peer, Action::Authority, pki.owner())?;
     let mut made = Vec::new();
     match state {
         PkiState::Found => {}

@@ -2,31 +2,11 @@
 
 use std::fmt;
 
-/// Who asks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Peer {
-    /// The service itself: its periodic work, and what `pki up` makes at first.
-    InProcess,
-    /// A user of this machine, as the kernel names the other end of the socket (`SO_PEERCRED`), or
-    /// the user of the process that runs the operation itself.
-    Local {
-        /// The user id.
-        uid: u32,
-        /// The user's name, for the audit trail alone; `None` if it has none.
-        name: Option<String>,
-    },
-}
+use ca::records::RestsOn;
 
-impl fmt::Display for Peer {
-    /// As the audit trail names it: `service`, `local:1000(anna)`, `local:1000`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Peer::InProcess => f.write_str("service"),
-            Peer::Local { uid, name: Some(name) } => write!(f, "local:{uid}({name})"),
-            Peer::Local { uid, name: None } => write!(f, "local:{uid}"),
-        }
-    }
-}
+use crate::decide::ROOT;
+use crate::peer::Peer;
+use crate::rights::Scope;
 
 /// What is asked for: the kinds of operation that may one day be given to different peers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -39,6 +19,8 @@ pub enum Action {
     Configure,
     /// Have certificates issued by our own authority.
     Issue,
+    /// Read the metrics.
+    Metrics,
     /// Have certificates issued by a foreign ACME authority.
     Obtain,
     /// Sign and place lists.
@@ -47,19 +29,23 @@ pub enum Action {
     Read,
     /// Revoke and release.
     Revoke,
+    /// Change who is trusted: entries, tokens, imported authorities, projects, the passphrase.
+    Trust,
 }
 
 impl Action {
     /// Every action, for tests and tables.
-    pub const ALL: [Action; 8] = [
+    pub const ALL: [Action; 10] = [
         Action::Authority,
         Action::Backup,
         Action::Configure,
         Action::Issue,
+        Action::Metrics,
         Action::Obtain,
         Action::Publish,
         Action::Read,
         Action::Revoke,
+        Action::Trust,
     ];
 }
 
@@ -70,22 +56,41 @@ impl fmt::Display for Action {
             Action::Backup => "take a backup",
             Action::Configure => "change settings",
             Action::Issue => "issue certificates",
+            Action::Metrics => "read the metrics",
             Action::Obtain => "obtain certificates by ACME",
             Action::Publish => "publish lists",
             Action::Read => "look things up",
             Action::Revoke => "revoke certificates",
+            Action::Trust => "change who is trusted",
         })
     }
 }
 
-/// Proof that a peer may do a thing. Only [`decide`] makes one.
+/// Proof that a peer may do a thing. Only [`crate::Admitted::permit`] and [`owner_only`] make one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Permit {
     peer: Peer,
     action: Action,
+    scope: Scope,
+    rests_on: RestsOn,
 }
 
 impl Permit {
+    pub(crate) fn granted(peer: Peer, action: Action, scope: Scope, rests_on: RestsOn) -> Permit {
+        Permit { peer, action, scope, rests_on }
+    }
+
+    /// Where: a restricted peer's permit extends to its projects alone.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// The records that it rests on: every batch that is committed by this permit must expect them
+    /// unchanged ([`RestsOn::demand`]), so that a removal or revocation in between wins.
+    pub fn rests_on(&self) -> &RestsOn {
+        &self.rests_on
+    }
+
     /// Whose permit it is: what the journal records as "who".
     pub fn peer(&self) -> &Peer {
         &self.peer
@@ -109,35 +114,27 @@ pub struct Denied {
     pub owner: u32,
 }
 
-/// The user id of root.
-const ROOT: u32 = 0;
-
-/// Decides whether `peer` may do `action` in a directory that belongs to the user `owner`.
-pub fn decide(peer: &Peer, action: Action, owner: u32) -> Result<Permit, Denied> {
+/// Decides whether `peer` may do `action` in a directory that belongs to the user `owner`, where nobody
+/// but root, the owner and the service itself may do anything: the rule of the socket in the directory.
+///
+/// # Errors
+/// [`Denied`].
+pub fn owner_only(peer: &Peer, action: Action, owner: u32) -> Result<Permit, Denied> {
     let trusted = match peer {
         Peer::InProcess => true,
         Peer::Local { uid, name: _ } => *uid == owner || *uid == ROOT,
+        Peer::Certificate { .. } | Peer::Nobody => false,
     };
-    // Every action is named, so that a new one has to be thought about here.
-    let allowed = match action {
-        Action::Authority
-        | Action::Backup
-        | Action::Configure
-        | Action::Issue
-        | Action::Obtain
-        | Action::Publish
-        | Action::Read
-        | Action::Revoke => trusted,
-    };
-    if allowed {
-        Ok(Permit { peer: peer.clone(), action })
-    } else {
-        Err(Denied { peer: peer.clone(), action, owner })
+    match trusted {
+        true => Ok(Permit::granted(peer.clone(), action, Scope::Everything, RestsOn::nothing())),
+        false => Err(Denied { peer: peer.clone(), action, owner }),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use ca::cert::Fingerprint;
+
     use super::*;
 
     fn local(uid: u32) -> Peer {
@@ -148,11 +145,15 @@ mod tests {
     fn owner_root_and_the_service_may_do_everything_and_others_nothing() {
         for action in Action::ALL {
             for peer in [Peer::InProcess, local(1000), local(0)] {
-                let permit = decide(&peer, action, 1000).unwrap();
+                let permit = owner_only(&peer, action, 1000).unwrap();
                 assert_eq!((permit.peer(), permit.action()), (&peer, action));
             }
+            let certificate = Peer::Certificate { fingerprint: Fingerprint::from_bytes([0; 32]), name: None };
+            for peer in [certificate, Peer::Nobody] {
+                assert!(owner_only(&peer, action, 1000).is_err());
+            }
             for uid in [1, 999, 1001, 65534, u32::MAX] {
-                let denied = decide(&local(uid), action, 1000).unwrap_err();
+                let denied = owner_only(&local(uid), action, 1000).unwrap_err();
                 assert_eq!(denied, Denied { peer: local(uid), action, owner: 1000 });
             }
         }
@@ -161,13 +162,6 @@ mod tests {
     #[test]
     fn a_name_gives_no_rights() {
         let impostor = Peer::Local { uid: 1001, name: Some("root".to_owned()) };
-        assert!(decide(&impostor, Action::Read, 1000).is_err());
-    }
-
-    #[test]
-    fn peers_are_named_for_the_audit_trail() {
-        assert_eq!(Peer::InProcess.to_string(), "service");
-        assert_eq!(local(7).to_string(), "local:7");
-        assert_eq!(Peer::Local { uid: 7, name: Some("anna".into()) }.to_string(), "local:7(anna)");
+        assert!(owner_only(&impostor, Action::Read, 1000).is_err());
     }
 }

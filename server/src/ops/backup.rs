@@ -116,7 +116,7 @@ impl Pki {
         peer: &Peer,
         now: OffsetDateTime,
     ) -> Result<(), Error> {
-        trust::decide(peer, Action::Backup, self.owner())?;
+        trust::owner_only(peer, Action::Backup, self.owner())?;
         if request.passphrase.0.is_empty() {
             return Err(Error::Word { word: String::new(), expected: "a passphrase" });
         }

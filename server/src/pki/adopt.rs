@@ -47,7 +47,7 @@ impl Pki {
         let decided = adopt::decide(adopt, &keyring, &peer.to_string(), now);
         let mut adoption = decided.map_err(ca::Error::from)?;
         let pki = Pki::begin(directory, keys)?;
-        trust::decide(peer, Action::Authority, pki.owner())?;
+        trust::owner_only(peer, Action::Authority, pki.owner())?;
         let issuer = adoption.issuing.key_id;
         let revocations = std::mem::take(&mut adoption.revocations);
         for imported in &revocations {

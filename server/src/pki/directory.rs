@@ -106,7 +106,10 @@ pub(crate) fn check_owner(layout: &Layout, owner: u32) -> Result<(), DirectoryEr
     }
     let name = |uid| match crate::peer::local(uid) {
         trust::Peer::Local { name: Some(name), .. } => name,
-        trust::Peer::Local { .. } | trust::Peer::InProcess => format!("#{uid}"),
+        trust::Peer::Local { .. }
+        | trust::Peer::InProcess
+        | trust::Peer::Certificate { .. }
+        | trust::Peer::Nobody => format!("#{uid}"),
     };
     Err(DirectoryError::Foreign { directory: layout.root().to_owned(), owner: name(owner), user: name(user) })
 }

@@ -80,7 +80,7 @@ impl Pki {
             }
             begun => begun?,
         };
-        let permit = trust::decide(peer, Action::Authority, pki.owner())?;
+        let permit = trust::owner_only(peer, Action::Authority, pki.owner())?;
         let who = permit.peer().to_string();
         let policy = pki.policy()?;
         let made = hierarchy::init(pki.store(), pki.keyring(), init, &policy, &who, now, pki.random())?;

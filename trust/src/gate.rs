@@ -1,0 +1,346 @@
+//! The gate: looks up what a decision rests on, and asks for it.
+//!
+//! [`Gate::admit`] is what a listener calls for every request: a few lookups in memory and
+//! [`decide`]. Signatures are checked when a certificate is first shown and when authorities have
+//! changed, lists when they are loaded. What it can't look up it does not let in.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use ca::inventory;
+use ca::records::{Reach, RestsOn};
+use crl::{ParsedList, Revocation, RevokedSet};
+use store::{Store, Versioned};
+use time::OffsetDateTime;
+
+use crate::admitted::Admitted;
+use crate::authority::{Authority, Link, ListMemory, LoadedList};
+use crate::change::{Lifting, Vetted};
+use crate::decide::{Case, Imported, Refusal, Way, Who, Word, decide, vet};
+use crate::entry::{Denial, Entry, Id, KeyDigest};
+use crate::error::Error;
+use crate::local::user_id;
+use crate::peer::Peer;
+use crate::presented::{Evidence, Holder, Issued, LocalUser, Presented};
+use crate::rights::{ProjectName, Scope};
+use crate::set::{State, TrustSet};
+use crate::settings::Settings;
+
+/// Decides who comes in. Cheap to clone: every clone is the same gate.
+#[derive(Clone)]
+pub struct Gate {
+    store: Store,
+    set: TrustSet,
+    revoked: RevokedSet,
+    lists: Arc<RwLock<HashMap<KeyDigest, Arc<LoadedList>>>>,
+    owner: u32,
+}
+
+impl Gate {
+    /// A gate over what `store` holds; `owner` is the user who owns the directory.
+    ///
+    /// # Errors
+    /// [`Error::Store`] and others if what is trusted can't be read.
+    pub fn open(store: Store, revoked: RevokedSet, owner: u32) -> Result<Gate, Error> {
+        let set = TrustSet::open(store.clone())?;
+        Ok(Gate { store, set, revoked, lists: Arc::default(), owner })
+    }
+
+    /// What is trusted.
+    pub fn set(&self) -> &TrustSet {
+        &self.set
+    }
+
+    /// Where it is kept.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Decides whether a peer is let in, by all that is durable now.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if it is not; anything else if that can't be known, which lets nobody in.
+    pub fn admit(
+        &self,
+        presented: &Presented,
+        settings: &Settings,
+        now: OffsetDateTime,
+    ) -> Result<Admitted, Error> {
+        match presented {
+            Presented::InProcess => Ok(Admitted::in_process()),
+            Presented::Nobody => Err(Refusal::Nobody.into()),
+            Presented::Local(user) => self.admit_user(user, settings, now),
+            Presented::Certificate(holder) => self.admit_holder(holder, settings, now),
+        }
+    }
+
+    fn admit_user(
+        &self,
+        user: &LocalUser,
+        settings: &Settings,
+        now: OffsetDateTime,
+    ) -> Result<Admitted, Error> {
+        let state = self.set.now()?;
+        let id = user_id(user);
+        let (entry, denial) = (state.entry(&id), state.denial(&id));
+        let case = Case {
+            who: Who::Local(user),
+            entry: entry.map(AsRef::as_ref),
+            denial: denial.map(AsRef::as_ref),
+            ours: Word::Nothing,
+            imported: Word::Nothing,
+            failure: None,
+            authorities: Imported::None,
+            settings: *settings,
+            owner: self.owner,
+        };
+        let grant = decide(&case, now)?;
+        let peer = Peer::Local { uid: user.uid, name: user.name.clone() };
+        let rests_on = match grant.way {
+            Way::Owner => RestsOn::nothing(),
+            Way::Entry(_) | Way::Imported | Way::Ours => RestsOn::nothing()
+                .and(Entry::key(&id), entry.map(|entry| entry.version))
+                .and(Denial::key(&id), None),
+        };
+        Ok(Admitted::new(peer, grant, rests_on))
+    }
+
+    fn admit_holder(
+        &self,
+        holder: &Holder,
+        settings: &Settings,
+        now: OffsetDateTime,
+    ) -> Result<Admitted, Error> {
+        self.with_case(holder, settings, now, |case, state, evidence| {
+            let grant = decide(case, now)?;
+            let name = case.entry.map(|entry| entry.record.name.to_string());
+            let name = name.or_else(|| holder.certificate().common_name().map(ca::cert::printable));
+            let peer = Peer::Certificate { fingerprint: *holder.fingerprint(), name };
+            Ok(Admitted::new(peer, grant, rests_on(holder, case, state, evidence)))
+        })
+    }
+
+    /// Whether a certificate is acceptable, entry or not: asked before a token, the passphrase, a file or
+    /// an administrator adds it. The answer holds as long as the records it names are unchanged.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if it is not; anything else if that can't be known.
+    pub fn vet(&self, holder: &Holder, settings: &Settings, now: OffsetDateTime) -> Result<Vetted, Error> {
+        self.with_case(holder, settings, now, |case, state, evidence| {
+            vet(case, holder.certificate(), now)?;
+            let rests_on = rests_on(holder, &Case { entry: None, ..case.clone() }, state, evidence);
+            Ok(Vetted { rests_on, lifting: Lifting::NoDenial })
+        })
+    }
+
+    /// As [`Gate::vet`], but a denial is no obstacle: for `pki trust add`, which lifts it.
+    ///
+    /// # Errors
+    /// As [`Gate::vet`].
+    pub fn vet_again(
+        &self,
+        holder: &Holder,
+        settings: &Settings,
+        now: OffsetDateTime,
+    ) -> Result<Vetted, Error> {
+        self.with_case(holder, settings, now, |case, state, evidence| {
+            let lifted = Case { denial: None, ..case.clone() };
+            vet(&lifted, holder.certificate(), now)?;
+            let rests_on = rests_on(holder, &Case { entry: None, ..case.clone() }, state, evidence);
+            Ok(Vetted { rests_on, lifting: Lifting::Denials })
+        })
+    }
+
+    fn with_case<T>(
+        &self,
+        holder: &Holder,
+        settings: &Settings,
+        now: OffsetDateTime,
+        then: impl FnOnce(&Case<'_>, &State, &Evidence) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let state = self.set.now()?;
+        let evidence = match holder.evidence(state.signers().generation) {
+            Some(evidence) => evidence,
+            None => holder.keep(holder.examine(state.signers(), self.issued(holder)?, now)),
+        };
+        let case = Case {
+            who: Who::Certificate(holder.certificate()),
+            entry: state.entry_of(holder.fingerprint()).map(AsRef::as_ref),
+            denial: state.denial_of(holder.fingerprint(), holder.key()).map(AsRef::as_ref),
+            ours: self.ours(holder, &evidence, now)?,
+            failure: evidence.failure.as_ref(),
+            imported: self.imported(&evidence, &state, settings, now),
+            authorities: match state.signers().imported.is_empty() {
+                true => Imported::None,
+                false => Imported::Some,
+            },
+            settings: *settings,
+            owner: self.owner,
+        };
+        then(&case, &state, &evidence)
+    }
+
+    /// What the inventory says of a certificate.
+    fn issued(&self, holder: &Holder) -> Result<Option<Issued>, Error> {
+        let found = inventory::by_fingerprint(&self.store, holder.fingerprint())?;
+        Ok(found.map(|found| Issued {
+            issuer: found.record.issuer,
+            serial: found.record.serial,
+            project: found.record.project.parse::<ProjectName>().ok(),
+            reach: found.record.reach,
+        }))
+    }
+
+    fn ours(&self, holder: &Holder, evidence: &Evidence, now: OffsetDateTime) -> Result<Word, Error> {
+        let path = evidence.ours.as_ref();
+        let leaf = evidence.issued.as_ref().map(|issued| (issued.issuer, issued.serial));
+        for (issuer, serial) in path.iter().flat_map(|path| &path.links).copied().chain(leaf) {
+            if self.revoked.find(&issuer, &serial)?.is_some() {
+                return Ok(Word::Refused(Refusal::Revoked { serial }));
+            }
+        }
+        Ok(match (path, &evidence.issued) {
+            (None, _) => Word::Nothing,
+            (Some(_), None) => {
+                Word::Refused(Refusal::UnknownSerial { serial: holder.certificate().serial() })
+            }
+            (Some(path), Some(_)) if !path.is_in_date(now) => Word::Nothing,
+            (Some(_), Some(issued)) => Word::Good(worth(issued)),
+        })
+    }
+
+    fn imported(&self, evidence: &Evidence, state: &State, settings: &Settings, now: OffsetDateTime) -> Word {
+        let Some(path) = evidence.imported.as_ref().filter(|path| path.is_in_date(now)) else {
+            return Word::Nothing;
+        };
+        // An authority that was let go of vouches for nobody.
+        if state.authority(&path.anchor).is_none() {
+            return Word::Nothing;
+        }
+        let lists = self.lists.read().unwrap_or_else(PoisonError::into_inner);
+        let mut doubt = None;
+        for Link { issuer, serial } in &path.links {
+            match lists.get(issuer) {
+                Some(list) if list.names(serial) => {
+                    return Word::Refused(Refusal::Revoked { serial: *serial });
+                }
+                Some(list) if list.counts(settings.crl_expired, now) => {}
+                Some(_) => doubt = Some(Refusal::ListExpired { authority: *issuer }),
+                None if demanded(path.links.as_slice(), state) => {
+                    doubt = Some(Refusal::ListMissing { authority: *issuer });
+                }
+                None => {}
+            }
+        }
+        match doubt {
+            Some(doubt) => Word::Unknown(doubt),
+            None => Word::Good(Some(Scope::Everything)),
+        }
+    }
+
+    /// Takes a list in: verifies it, remembers its number durably, and enforces it from then on. A list
+    /// that is refused changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::List`], [`Error::Store`], [`Error::Contended`].
+    pub fn load_list(
+        &self,
+        list: &ParsedList,
+        who: &str,
+        now: OffsetDateTime,
+    ) -> Result<Arc<LoadedList>, Error> {
+        again(|| {
+            let (loaded, authority, memory) = {
+                let state = self.set.now()?;
+                let memory = |key: &KeyDigest| state.memory(key).map(|memory| memory.record.clone());
+                let authorities =
+                    state.signers().imported.iter().map(|(key, certificate)| (key, certificate));
+                let loaded = LoadedList::verify(list, authorities, memory, now)?;
+                let authority: Versioned<Authority> = match state.authority(loaded.authority()) {
+                    Some(authority) => (**authority).clone(),
+                    None => return Err(Error::Behind { seen: state.seen(), head: self.store.head() }),
+                };
+                let memory: Option<Versioned<ListMemory>> =
+                    state.memory(loaded.authority()).map(|memory| (**memory).clone());
+                (loaded, authority, memory)
+            };
+            // Nobody is judged between the commit and the moment from which the list counts: a decision
+            // by the old list can't rest on the record of the new one.
+            let mut lists = self.lists.write().unwrap_or_else(PoisonError::into_inner);
+            if let Some(batch) = loaded.remember(&authority, memory.as_ref(), who, now) {
+                self.store.commit(batch)?;
+            }
+            let loaded = Arc::new(loaded);
+            let newer = lists.get(loaded.authority()).filter(|there| there.number() > loaded.number());
+            // Two loaded at once: the higher number stays.
+            if let Some(newer) = newer {
+                return Ok(newer.clone());
+            }
+            lists.insert(*loaded.authority(), loaded.clone());
+            Ok(loaded)
+        })
+    }
+
+    /// The list of an imported authority that is enforced now.
+    pub fn list(&self, authority: &KeyDigest) -> Option<Arc<LoadedList>> {
+        self.lists.read().unwrap_or_else(PoisonError::into_inner).get(authority).cloned()
+    }
+}
+
+/// What a certificate of ours is worth without an entry: at most what whoever caused its issue could
+/// reach, and everything only in the project that is everybody's.
+fn worth(issued: &Issued) -> Option<Scope> {
+    let project = issued.project.clone()?;
+    match issued.reach? {
+        Reach::Everything if project == ProjectName::default_project() => Some(Scope::Everything),
+        Reach::Everything | Reach::Project => Some(Scope::project(project)),
+    }
+}
+
+/// Whether every authority of a path must have a list: as soon as one of them ever had. Where no list
+/// was ever loaded, none is waited for.
+fn demanded(links: &[Link], state: &State) -> bool {
+    links.iter().any(|link| state.memory(&link.issuer).is_some())
+}
+
+/// The records by which a certificate is let in, so that a change in between wins.
+fn rests_on(holder: &Holder, case: &Case<'_>, state: &State, evidence: &Evidence) -> RestsOn {
+    let (certificate, key) = (Id::Certificate(*holder.fingerprint()), Id::Key(*holder.key()));
+    let version = |id: &Id| state.denial(id).map(|denial| denial.version);
+    let mut rests_on = RestsOn::nothing()
+        .and(Denial::key(&certificate), version(&certificate))
+        .and(Denial::key(&key), version(&key));
+    if let Some(entry) = case.entry {
+        rests_on = rests_on.and(entry.key.clone(), Some(entry.version));
+    }
+    let own = evidence.ours.iter().flat_map(|path| &path.links).copied();
+    for (issuer, serial) in own.chain(evidence.issued.as_ref().map(|issued| (issued.issuer, issued.serial))) {
+        rests_on = rests_on.and(Revocation::key(&issuer, &serial), None);
+    }
+    if let Some(path) = &evidence.imported {
+        let anchor = state.authority(&path.anchor).map(|authority| authority.version);
+        rests_on = rests_on.and(Authority::key(&path.anchor), anchor);
+        for link in &path.links {
+            let memory = state.memory(&link.issuer).map(|memory| memory.version);
+            rests_on = rests_on.and(ListMemory::key(&link.issuer), memory);
+        }
+    }
+    rests_on
+}
+
+/// How often a batch is decided anew because others changed what it rests on.
+const ATTEMPTS: u32 = 32;
+
+/// Decides again while others change what the decision rests on.
+pub(crate) fn again<T>(mut attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+    for _ in 0..ATTEMPTS {
+        match attempt() {
+            Err(Error::Store(store::Error::Conflict { .. })) => {}
+            outcome => return outcome,
+        }
+    }
+    Err(Error::Contended { attempts: ATTEMPTS })
+}
+
+#[cfg(test)]
+mod tests;
