@@ -6,6 +6,7 @@ use store::{Key, Sequence};
 use crate::authority::{ImportError, ListError};
 use crate::change::ChangeError;
 use crate::decide::Refusal;
+use crate::local::passphrase::PassphraseError;
 use crate::token::TokenError;
 
 /// Why trust could not be decided on or changed.
@@ -41,6 +42,9 @@ pub enum Error {
     /// An imported list does not count.
     #[error(transparent)]
     List(#[from] ListError),
+    /// The passphrase does not let anybody in, or is not one to set.
+    #[error(transparent)]
+    Passphrase(#[from] PassphraseError),
     /// The peer is not let in, or the certificate is not acceptable.
     #[error(transparent)]
     Refused(#[from] Refusal),

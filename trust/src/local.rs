@@ -3,6 +3,10 @@
 //! As with Multipass the first user to connect besides root and the service's own is trusted, once in
 //! the life of a PKI: whoever is removed later leaves no door open behind them.
 
+pub mod clients_file;
+pub mod passphrase;
+pub mod throttle;
+
 use ca::records::RestsOn;
 use minicbor::{Decode, Encode};
 use store::{Batch, Class, Format, Key, Record, Table, Versioned};

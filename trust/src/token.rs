@@ -44,7 +44,7 @@ impl Secret {
     pub fn random(random: &dyn SecureRandom) -> Result<Secret, TokenError> {
         let mut octets = Zeroizing::new([0; SECRET_OCTETS]);
         random.fill(&mut *octets).map_err(|_| TokenError::Random)?;
-        Ok(Secret(Zeroizing::new(hex::encode(&*octets))))
+        Ok(Secret(Zeroizing::new(hex::encode(octets.as_slice()))))
     }
 
     /// One that somebody presents; anything is taken, and most of it will be wrong.

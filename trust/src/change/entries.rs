@@ -20,6 +20,13 @@ pub struct Vetted {
     pub(crate) lifting: Lifting,
 }
 
+impl Vetted {
+    /// The same for a way in that lifts nothing.
+    pub(crate) fn without_lifting(&self) -> Vetted {
+        Vetted { rests_on: self.rests_on.clone(), lifting: Lifting::NoDenial }
+    }
+}
+
 /// Whether adding lifts a denial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lifting {

@@ -222,7 +222,7 @@ fn of_many_redemptions_at_once_one_succeeds() {
 }
 
 #[test]
-#[ignore = "tests/full runs it: 1,000 rounds of 100 threads"]
+#[ignore = "tests/full: 1,000 rounds of 100 threads"]
 fn of_a_hundred_redemptions_at_once_one_succeeds_a_thousand_times() {
     race(1_000, 100);
 }
