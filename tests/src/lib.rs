@@ -9,6 +9,7 @@ pub mod bench;
 pub mod faults;
 pub mod fuzzing;
 mod http;
+pub mod linearize;
 pub mod load;
 mod pebble;
 mod sandbox;

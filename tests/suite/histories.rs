@@ -5,8 +5,8 @@
 //! asks are held against a plain model; at the end of some, OpenSSL judges too. A history that fails
 //! is made as short as it can be, and kept in `tests/suite/histories/regressions.txt`.
 
-mod lists;
-mod model;
+pub mod lists;
+pub mod model;
 mod world;
 
 use std::sync::atomic::{AtomicUsize, Ordering};

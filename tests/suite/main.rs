@@ -26,6 +26,7 @@ mod inputs;
 mod interop;
 mod interrupted;
 mod killed_service;
+mod linearizable;
 mod one_directory;
 mod packaging;
 mod passwd;
