@@ -5,8 +5,9 @@
 //! changed, lists when they are loaded. What it can't look up it does not let in.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
+use ca::cert::Certificate;
 use ca::inventory;
 use ca::records::{Reach, RestsOn};
 use crl::{ParsedList, Revocation, RevokedSet};
@@ -158,11 +159,7 @@ impl Gate {
         now: OffsetDateTime,
         then: impl FnOnce(&Case<'_>, &State, &Evidence) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let state = self.set.now()?;
-        let evidence = match holder.evidence(state.signers().generation) {
-            Some(evidence) => evidence,
-            None => holder.keep(holder.examine(state.signers(), self.issued(holder)?, now)),
-        };
+        let (state, evidence) = self.examined(holder, now)?;
         let case = Case {
             who: Who::Certificate(holder.certificate()),
             entry: state.entry_of(holder.fingerprint()).map(AsRef::as_ref),
@@ -178,6 +175,24 @@ impl Gate {
             owner: self.owner,
         };
         then(&case, &state, &evidence)
+    }
+
+    /// What is trusted now, and the evidence under just these authorities.
+    fn examined(
+        &self,
+        holder: &Holder,
+        now: OffsetDateTime,
+    ) -> Result<(RwLockReadGuard<'_, State>, Arc<Evidence>), Error> {
+        loop {
+            let state = self.set.now()?;
+            if let Some(evidence) = holder.evidence(state.signers().generation) {
+                return Ok((state, evidence));
+            }
+            // Signatures are checked while others may change what is trusted; then it is looked at again.
+            let signers = state.signers().clone();
+            drop(state);
+            holder.keep(holder.examine(&signers, self.issued(holder)?, now));
+        }
     }
 
     /// What the inventory says of a certificate.
@@ -250,24 +265,31 @@ impl Gate {
         now: OffsetDateTime,
     ) -> Result<Arc<LoadedList>, Error> {
         again(|| {
-            let (loaded, authority, memory) = {
+            // A list is verified, and a large one read, while others go on being judged.
+            let known: HashMap<KeyDigest, Known> = {
                 let state = self.set.now()?;
-                let memory = |key: &KeyDigest| state.memory(key).map(|memory| memory.record.clone());
-                let authorities =
-                    state.signers().imported.iter().map(|(key, certificate)| (key, certificate));
-                let loaded = LoadedList::verify(list, authorities, memory, now)?;
-                let authority: Versioned<Authority> = match state.authority(loaded.authority()) {
-                    Some(authority) => (**authority).clone(),
-                    None => return Err(Error::Behind { seen: state.seen(), head: self.store.head() }),
-                };
-                let memory: Option<Versioned<ListMemory>> =
-                    state.memory(loaded.authority()).map(|memory| (**memory).clone());
-                (loaded, authority, memory)
+                let known = state.authorities().map(|(key, authority)| {
+                    Ok((
+                        *key,
+                        Known {
+                            certificate: authority.record.certificate()?,
+                            authority: (**authority).clone(),
+                            memory: state.memory(key).map(|memory| (**memory).clone()),
+                        },
+                    ))
+                });
+                known.collect::<Result<_, Error>>()?
+            };
+            let authorities = known.iter().map(|(key, known)| (key, &known.certificate));
+            let memory = |key: &KeyDigest| Some(known.get(key)?.memory.as_ref()?.record.clone());
+            let loaded = LoadedList::verify(list, authorities, memory, now)?;
+            let Some(Known { authority, memory, .. }) = known.get(loaded.authority()) else {
+                return Err(Error::Authorities(ca::Error::NotFound { word: loaded.authority().to_string() }));
             };
             // Nobody is judged between the commit and the moment from which the list counts: a decision
             // by the old list can't rest on the record of the new one.
             let mut lists = self.lists.write().unwrap_or_else(PoisonError::into_inner);
-            if let Some(batch) = loaded.remember(&authority, memory.as_ref(), who, now) {
+            if let Some(batch) = loaded.remember(authority, memory.as_ref(), who, now) {
                 self.store.commit(batch)?;
             }
             let loaded = Arc::new(loaded);
@@ -285,6 +307,13 @@ impl Gate {
     pub fn list(&self, authority: &KeyDigest) -> Option<Arc<LoadedList>> {
         self.lists.read().unwrap_or_else(PoisonError::into_inner).get(authority).cloned()
     }
+}
+
+/// An imported authority, as it was read.
+struct Known {
+    certificate: Certificate,
+    authority: Versioned<Authority>,
+    memory: Option<Versioned<ListMemory>>,
 }
 
 /// What a certificate of ours is worth without an entry: at most what whoever caused its issue could

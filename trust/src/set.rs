@@ -71,7 +71,8 @@ impl TrustSet {
         Ok(TrustSet { store, state: Arc::new(RwLock::new(state)) })
     }
 
-    /// What holds by all that is durable now. Nothing changes while the answer is held: not for long.
+    /// What holds by all that is durable now. Nothing changes while the answer is held, and nobody is let
+    /// in who asks meanwhile: let go of it before a commit, and before anything is asked of the gate.
     ///
     /// # Errors
     /// As [`TrustSet::open`]; then nobody may be let in.
