@@ -212,7 +212,12 @@ impl Here {
 fn signs(action: Action) -> bool {
     match action {
         Action::Authority | Action::Issue | Action::Publish | Action::Revoke => true,
-        Action::Backup | Action::Configure | Action::Obtain | Action::Read => false,
+        Action::Backup
+        | Action::Configure
+        | Action::Metrics
+        | Action::Obtain
+        | Action::Read
+        | Action::Trust => false,
     }
 }
 
