@@ -6,17 +6,18 @@
 //! missing or shortened journal for a smaller one.
 
 mod catchup;
-mod clean;
 mod committer;
+mod desk;
 mod frame;
+mod group;
 mod head;
 mod index;
+mod indexer;
 mod inspect;
 mod journal;
 mod layout;
 mod lock;
 mod open;
-mod overlay;
 mod queue;
 mod recover;
 #[cfg(test)]
@@ -46,11 +47,12 @@ use crate::sync::thread::JoinHandle;
 use crate::sync::{Mutex, PoisonError};
 use crate::{Batch, Direction, Entry, Error, Key, KeyRange, Sequence, Stored, Tip};
 use head::HeadFile;
-use index::{Indexed, Slot};
+use index::{Change, Slot};
 use lock::Lock;
 pub(crate) use queue::EpochStep;
 use queue::Work;
 use shared::Shared;
+use view::Indexed;
 
 #[derive(Clone)]
 pub(crate) struct Embedded(Arc<Inner>);
@@ -67,10 +69,12 @@ impl Embedded {
     }
 
     pub(crate) fn get(&self, key: &Key) -> Result<Option<Stored>, Error> {
-        let found = self.0.shared.with_view(|view| view.get(key.as_bytes()))?;
-        found
-            .map(|(version, slot)| self.stored(Indexed { key: key.as_bytes().to_vec(), version, slot }))
-            .transpose()
+        match self.0.shared.get(key.as_bytes())? {
+            Some(Change::Put(version, slot)) => {
+                self.stored(Indexed { key: key.as_bytes().to_vec(), version, slot }).map(Some)
+            }
+            Some(Change::Delete) | None => Ok(None),
+        }
     }
 
     pub(crate) fn scan(
@@ -80,8 +84,7 @@ impl Embedded {
         limit: usize,
         direction: Direction,
     ) -> Result<Vec<Stored>, Error> {
-        let after = after.map(Key::as_bytes);
-        let found = self.0.shared.with_view(|view| view.scan(range, after, limit, direction))?;
+        let found = self.0.shared.scan(range, after.map(Key::as_bytes), limit, direction)?;
         found.into_iter().map(|indexed| self.stored(indexed)).collect()
     }
 

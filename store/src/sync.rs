@@ -8,13 +8,13 @@
 
 #[cfg(not(test))]
 pub(crate) use std::{
-    sync::{Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard, mpsc},
+    sync::{Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, mpsc},
     thread,
 };
 
 #[cfg(test)]
 pub(crate) use shuttle::{
-    sync::{Condvar, Mutex, MutexGuard, RwLock, RwLockWriteGuard, mpsc},
+    sync::{Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, mpsc},
     thread,
 };
 #[cfg(test)]

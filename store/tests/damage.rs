@@ -83,7 +83,7 @@ fn a_flipped_byte_anywhere_is_refused_or_harmless() {
     let dir = tempfile::tempdir().unwrap();
     let path = made(dir.path(), 3);
     fs::remove_dir_all(path.join("index")).unwrap();
-    for name in ["journal/00000001.seg", "head", "format", "index.clean"] {
+    for name in ["journal/00000001.seg", "head", "format"] {
         let file = path.join(name);
         let bytes = fs::read(&file).unwrap();
         for at in 0..bytes.len() {
@@ -158,9 +158,7 @@ fn room_that_was_set_aside_is_no_damage() {
 fn a_whole_frame_behind_a_broken_one_shows_that_it_was_not_the_end() {
     let dir = tempfile::tempdir().unwrap();
     let path = made(dir.path(), 3);
-    for witness in ["head", "index.clean"] {
-        fs::remove_file(path.join(witness)).unwrap();
-    }
+    fs::remove_file(path.join("head")).unwrap();
     fs::remove_dir_all(path.join("index")).unwrap();
     let bytes = fs::read(segment(&path, 1)).unwrap();
     let frames: Vec<_> =

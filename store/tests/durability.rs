@@ -5,10 +5,12 @@
 mod common;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use common::{change, commit, content, copy, expected, made, open, options};
-use store::{Batch, Class, Create, Error, IndexState, Key, OpenOptions, Origin, Sequence, Store};
+use store::{
+    Batch, Class, Create, Direction, Error, IndexState, Key, KeyRange, OpenOptions, Origin, Sequence, Store,
+};
 
 #[test]
 fn what_was_answered_is_on_disk_without_a_close() {
@@ -28,6 +30,121 @@ fn what_was_answered_is_on_disk_without_a_close() {
         let (again, report) = Store::open(&left, options()).unwrap();
         assert!(matches!(report.index, IndexState::Rebuilt { entries, .. } if entries == number));
         assert_eq!(content(&again), expected(number));
+    }
+}
+
+/// The files of the index's runs, oldest first.
+fn runs(path: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(path.join("index/runs")).unwrap();
+    let mut runs: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    runs.sort();
+    runs
+}
+
+/// Changes that fill several runs, with what they leave in a store.
+fn gathered(bytes: usize) -> OpenOptions {
+    let mut options = options();
+    options.limits.gathered = bytes;
+    options
+}
+
+#[test]
+fn what_stands_in_front_of_the_index_is_read_from_the_journal_after_a_kill() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store");
+    // Runs are written and merged on the way, and something is gathered nearly always.
+    let (store, _) = Store::open(&path, gathered(1_500)).unwrap();
+    for number in 1..=60 {
+        commit(&store, number..=number);
+        assert_eq!(content(&store), expected(number));
+        let left = dir.path().join("left");
+        copy_alive(&path, &left);
+        for limit in [100, 1_500, 16 << 20] {
+            let (again, report) = Store::open(&left, gathered(limit)).unwrap();
+            assert_eq!((report.head, report.dropped), (Sequence(number), None));
+            assert!(!matches!(report.index, IndexState::Rebuilt { .. }), "{:?}", report.index);
+            assert_eq!(content(&again), expected(number), "{number}");
+        }
+        fs::remove_dir_all(&left).unwrap();
+    }
+    assert!(!runs(&path).is_empty());
+}
+
+/// Copies a store that is in use, as a kill at this moment would leave it. What the indexer was
+/// just then replacing is not a state that a kill leaves, so then it is copied again.
+fn copy_alive(from: &Path, to: &Path) {
+    for _ in 0..200 {
+        let names = |path: &Path| {
+            runs(path).into_iter().map(|run| run.file_name().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        let before = names(from);
+        let copied = std::panic::catch_unwind(|| copy(from, to)).is_ok();
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        let sled = |path: &Path| fs::read(path.join("index/db")).unwrap();
+        if copied && names(from) == before && names(to) == before && sled(from) == sled(to) {
+            return;
+        }
+        fs::remove_dir_all(to).unwrap();
+    }
+    panic!("the index never rests");
+}
+
+#[test]
+fn damage_that_a_reader_meets_is_an_error_and_then_mended() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store");
+    let (store, _) = Store::open(&path, gathered(1)).unwrap();
+    commit(&store, 1..=20);
+    store.close();
+    let (store, report) = Store::open(&path, gathered(1)).unwrap();
+    assert_eq!(report.index, IndexState::Ready);
+    let all = runs(&path);
+    for run in &all {
+        let bytes = fs::read(run).unwrap();
+        let file = fs::File::options().write(true).open(run).unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&file, &[bytes[20] ^ 4], 20).unwrap();
+    }
+    let found = store.scan(&KeyRange::all(), None, usize::MAX, Direction::Ascending);
+    assert!(matches!(found, Err(Error::Index { .. })), "{found:?}");
+    // Nobody commits: it is mended all the same.
+    let begun = std::time::Instant::now();
+    while store.scan(&KeyRange::all(), None, usize::MAX, Direction::Ascending).is_err() {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(20), "the index was not built again");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert_eq!(content(&store), expected(20));
+    commit(&store, 21..=25);
+    assert_eq!(content(&store), expected(25));
+    drop(store);
+    let (store, report) = Store::open(&path, options()).unwrap();
+    assert_eq!(report.index, IndexState::Ready);
+    assert_eq!(content(&store), expected(25));
+}
+
+#[test]
+fn a_conflict_is_judged_by_what_is_gathered_set_aside_and_written() {
+    let dir = tempfile::tempdir().unwrap();
+    for limit in [1, 2_000, 16 << 20] {
+        let (store, _) = Store::open(&dir.path().join(format!("store-{limit}")), gathered(limit)).unwrap();
+        for number in 1..=40 {
+            let version = store.commit(change(number)).map(store::Version).unwrap();
+            for earlier in 1..=number {
+                let key = Key::new("large").part(format!("{:04}", earlier % 5));
+                let found = store.get(&key).unwrap().unwrap();
+                let newest = earlier + 5 > number;
+                assert_eq!(
+                    found.version == store::Version(Sequence(earlier)),
+                    newest,
+                    "{earlier} of {number}"
+                );
+            }
+            let mut wrong = Batch::new(Class::Ledger, 0, "", "");
+            wrong.expect_absent(Key::new("large").part(format!("{:04}", number % 5)));
+            assert!(matches!(store.commit(wrong), Err(Error::Conflict { .. })));
+            let mut gone = Batch::new(Class::Ledger, 0, "", "");
+            gone.expect_unchanged(Key::new("record").part(format!("{:04}", (number + 2) % 7)), version);
+            assert!(matches!(store.commit(gone), Err(Error::Conflict { .. })));
+        }
     }
 }
 
@@ -57,6 +174,7 @@ fn a_damaged_index_is_built_again() {
     let other = made(&dir.path().join("other"), 29);
     type Damage<'a> = (&'static str, Box<dyn Fn(&Path) + 'a>);
     let db = |path: &Path| path.join("index/db");
+    let run = |path: &Path| runs(path).pop().unwrap();
     let cases: Vec<Damage<'_>> = vec![
         ("absent", Box::new(|path| fs::remove_dir_all(path.join("index")).unwrap())),
         (
@@ -85,7 +203,8 @@ fn a_damaged_index_is_built_again() {
             "first block zeroed",
             Box::new(|path| {
                 let mut bytes = fs::read(db(path)).unwrap();
-                bytes[..4096].fill(0);
+                let block = bytes.len().min(4096);
+                bytes[..block].fill(0);
                 fs::write(db(path), bytes).unwrap();
             }),
         ),
@@ -97,26 +216,45 @@ fn a_damaged_index_is_built_again() {
             }),
         ),
         (
-            "a record silently missing",
+            "a block forgotten by sled",
             Box::new(|path| {
                 let index = sled::open(path.join("index")).unwrap();
-                index.remove(Key::new("record").part("0001").as_bytes()).unwrap().unwrap();
-                drop(index);
-                fs::remove_file(path.join("index.clean")).unwrap();
+                let run = index.tree_names().into_iter().find(|name| name.starts_with(b"run-")).unwrap();
+                let run = index.open_tree(run).unwrap();
+                run.remove(run.first().unwrap().unwrap().0).unwrap().unwrap();
+            }),
+        ),
+        ("a run forgotten by sled", {
+            Box::new(|path| {
+                let index = sled::open(path.join("index")).unwrap();
+                let run = index.tree_names().into_iter().find(|name| name.starts_with(b"run-")).unwrap();
+                assert!(index.drop_tree(run).unwrap());
+            })
+        }),
+        (
+            "a byte of a record changed",
+            Box::new(|path| {
+                let mut bytes = fs::read(run(path)).unwrap();
+                bytes[60] ^= 1;
+                fs::write(run(path), bytes).unwrap();
             }),
         ),
         (
-            "a record silently changed",
+            "a byte of the filter changed",
             Box::new(|path| {
-                let index = sled::open(path.join("index")).unwrap();
-                let key = Key::new("record").part("0001");
-                let mut value = index.get(key.as_bytes()).unwrap().unwrap().to_vec();
-                *value.last_mut().unwrap() ^= 1;
-                index.insert(key.as_bytes(), value).unwrap();
-                drop(index);
-                fs::remove_file(path.join("index.clean")).unwrap();
+                let mut bytes = fs::read(run(path)).unwrap();
+                *bytes.last_mut().unwrap() ^= 1;
+                fs::write(run(path), bytes).unwrap();
             }),
         ),
+        (
+            "a run cut off",
+            Box::new(|path| {
+                let bytes = fs::read(run(path)).unwrap();
+                fs::write(run(path), &bytes[..bytes.len() - 1]).unwrap();
+            }),
+        ),
+        ("a run gone", Box::new(|path| fs::remove_file(run(path)).unwrap())),
         (
             "of another store",
             Box::new(|path| {
@@ -279,7 +417,7 @@ fn no_secret_place_is_open_to_others() {
     for name in ["", "journal"] {
         assert_eq!(fs::metadata(path.join(name)).unwrap().permissions().mode() & 0o777, 0o700, "{name}");
     }
-    for name in ["format", "head", "lock", "index.clean", "journal/00000001.seg"] {
+    for name in ["format", "head", "lock", "journal/00000001.seg"] {
         assert_eq!(fs::metadata(path.join(name)).unwrap().permissions().mode() & 0o777, 0o600, "{name}");
     }
 }

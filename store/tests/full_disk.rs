@@ -46,12 +46,15 @@ fn inner() {
     index_fills();
 }
 
-/// Small records: the index, which is larger than the journal then, fails first. It is opened again
+/// A journal of small segments: the index, written to all the time, fails first. It is opened again
 /// by itself once there is room, whether somebody commits or not.
 fn index_fills() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("store");
-    let (store, _) = Store::open(&path, OpenOptions::new(Create::IfAbsent)).unwrap();
+    let mut options = OpenOptions::new(Create::IfAbsent);
+    options.limits.segment = LIMIT / 4;
+    options.limits.gathered = 20_000;
+    let (store, _) = Store::open(&path, options).unwrap();
     let change = |number: u64| {
         let mut batch = Batch::new(Class::Ledger, 0, "", "");
         for copy in 0..10 {

@@ -4,6 +4,9 @@
 
 use std::collections::BTreeMap;
 
+mod common;
+
+use common::copy;
 use proptest::prelude::*;
 use store::{
     Batch, Class, Create, Direction, Error, Key, KeyRange, OpenOptions, Sequence, Store, Version, Write,
@@ -15,6 +18,14 @@ fn each_engine(test: impl Fn(&Store)) {
     let dir = tempfile::tempdir().unwrap();
     let (store, _) = Store::open(&dir.path().join("store"), OpenOptions::new(Create::IfAbsent)).unwrap();
     test(&store);
+    // Nearly everything is written to the index at once, and runs are merged all the time.
+    for gathered in [1, 1500] {
+        let mut options = OpenOptions::new(Create::IfAbsent);
+        options.limits.gathered = gathered;
+        options.limits.inline_value = 100;
+        let (store, _) = Store::open(&dir.path().join(format!("store-{gathered}")), options).unwrap();
+        test(&store);
+    }
 }
 
 fn key(name: &str) -> Key {
@@ -154,7 +165,7 @@ proptest! {
 
     #[test]
     fn a_store_goes_on_after_each_way_of_being_opened_again(
-        rounds in proptest::collection::vec((proptest::collection::vec(step(), 0..20), 0..3u8), 1..5)
+        rounds in proptest::collection::vec((proptest::collection::vec(step(), 0..20), 0..3u8, 0..3usize), 1..5)
     ) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("store");
@@ -163,16 +174,26 @@ proptest! {
         options.limits.segment = 4096;
         options.limits.recent = 3;
         let mut model = Model::default();
-        for (steps, ending) in rounds {
+        for (steps, ending, gathered) in rounds {
+            options.limits.gathered = [1, 1500, 16 << 20][gathered];
             let (store, _) = Store::open(&path, options.clone()).unwrap();
             check(&store, &model);
             run(&store, &mut model, &steps);
             store.verify().unwrap();
+            // The index as it is here and now, behind the journal by what comes yet.
+            let behind = dir.path().join("behind");
+            if ending == 2 {
+                store.close();
+                copy(&path.join("index"), &behind);
+                let (store, _) = Store::open(&path, options.clone()).unwrap();
+                run(&store, &mut model, &steps);
+                store.close();
+                std::fs::remove_dir_all(path.join("index")).unwrap();
+                std::fs::rename(&behind, path.join("index")).unwrap();
+            }
             store.close();
-            match ending {
-                0 => {}
-                1 => std::fs::remove_dir_all(path.join("index")).unwrap(),
-                _ => std::fs::remove_file(path.join("index.clean")).unwrap(),
+            if ending == 1 {
+                std::fs::remove_dir_all(path.join("index")).unwrap();
             }
         }
     }

@@ -4,19 +4,16 @@
 //! The order is the promise: journal on the disk, head file, index, memory, answer. What fails
 //! before the journal is on the disk is answered as failed; what fails after it does not undo it.
 
-use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::catchup;
-use super::clean;
+use super::catchup::{self, Check};
 use super::frame::Builder;
+use super::group::Group;
 use super::head::{Head, HeadFile};
-use super::index::{Index, Mark, Slot, Sum, encode_slot};
-use super::journal::Pointer;
+use super::index::{Change, Keyed, Mark, Slot};
 use super::layout::Layout;
-use super::overlay::{Cell, Now, Overlay};
 use super::queue::{EpochStep, Taken, Work};
 use super::segment::Position;
 use super::shared::{Failure, Shared};
@@ -24,32 +21,23 @@ use super::view::View;
 use super::writer::{Writer, is_full};
 use crate::chain::Words;
 use crate::file::{FileError, OnExisting, Visibility, place, remove};
-use crate::sync::thread;
-use crate::{Entry, Epoch, Error, Key, Urgency, Version};
+use crate::sync::thread::{self, JoinHandle};
+use crate::{Entry, Epoch, Error, Key, Tip, Urgency, Version};
 
 /// How often a failed index is tried again while nobody commits.
 const HEAL_EVERY: Duration = Duration::from_secs(1);
 /// How much room there must be before a failed index is opened again: sled writes pieces of 512 KiB.
 const PROBE: usize = 4 << 20;
 
+/// Runs of at most this many bytes are merged while the store closes.
+const TIDY_AT_CLOSE: u64 = 4 << 20;
+
 pub(crate) struct Committer {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) index: Following,
     pub(crate) writer: Writer,
     pub(crate) head_file: HeadFile,
     pub(crate) head: Head,
-    pub(crate) sum: Sum,
-    /// Whether the mark of an orderly close has been taken away: it must be, before the first change.
-    pub(crate) clean: clean::Marker,
-}
-
-/// The index, as the committer holds it.
-pub(crate) enum Following {
-    /// It is at the journal's end.
-    Index(Index),
-    /// It failed. What it lacks stands in front of it for the readers; before the next batch is
-    /// taken it has to be opened again.
-    Behind,
+    pub(crate) indexer: JoinHandle<()>,
 }
 
 /// Answers everything that is left, however the thread ends.
@@ -60,8 +48,20 @@ impl Drop for Leave<'_> {
         for work in self.0.queue.drain() {
             work.answer(Err(Error::Closed));
         }
+        self.0.desk.close();
         *self.0.view_mut() = None;
     }
+}
+
+/// What becomes of a batch of a group.
+enum Verdict {
+    /// It is in the frame, its body at this offset.
+    Accepted {
+        tip: Tip,
+        body_at: usize,
+    },
+    Conflict(Key),
+    Full(Error),
 }
 
 impl Committer {
@@ -70,14 +70,11 @@ impl Committer {
         let shared = Arc::clone(&self.shared);
         let leave = Leave(&shared);
         loop {
-            let patience = match self.index {
-                Following::Index(_) => None,
-                Following::Behind => Some(HEAL_EVERY),
-            };
+            let patience = shared.desk.failed().map(|_| HEAL_EVERY);
             let group = match shared.queue.take(&shared.limits, patience) {
                 Taken::Group(group) => group,
                 Taken::Nothing => {
-                    if let Err(error) = self.index() {
+                    if let Err(error) = self.mend() {
                         tracing::warn!(%error, "the index can't be opened again yet");
                     }
                     continue;
@@ -90,83 +87,49 @@ impl Committer {
                 None => self.commit(group),
             }
         }
+        shared.desk.close();
+        let Committer { indexer, head, .. } = self;
+        // It answers nobody, and says itself what failed.
+        let _ = indexer.join();
+        let view = shared.view_mut().take();
         drop(leave);
-        self.finish();
-    }
-
-    /// Leaves an index that the next open need not check.
-    fn finish(self) {
-        let sequence = self.head.tip.sequence;
-        let intact = match self.index {
-            Following::Index(index) => self.shared.state().failure.is_none() && index.flush().is_ok(),
-            Following::Behind => false,
-        };
-        if intact && let Err(error) = self.clean.write(sequence) {
-            tracing::warn!(%error, "the index could not be marked as closed; it will be checked at the next start");
+        if let Some(view) = view
+            && let Err(error) = finish(&shared, view, head)
+        {
+            tracing::warn!(%error, "the index could not be brought to its end; the next start does it");
         }
     }
 
     fn commit(&mut self, group: Vec<Work>) {
         let free = room(&self.shared.journal.layout);
-        let index = match self.index() {
-            Ok(index) => index,
+        if let Err(error) = self.mend() {
+            let error = Arc::new(error);
+            return refuse_all(group, || self.unusable(&error));
+        }
+        let (frame, tip, verdicts) = match self.decide(&group, free) {
+            Ok(decided) => decided,
+            // Nothing was written: the whole group fails, and the index is opened again.
             Err(error) => {
+                self.shared.desk.fail(Error::Index { path: self.index_path(), reason: error.to_string() });
                 let error = Arc::new(error);
                 return refuse_all(group, || self.unusable(&error));
             }
         };
-        let mut tip = self.head.tip;
-        let mut frame = Builder::new(tip.sequence.0 + 1);
-        let mut overlay = Overlay::new(&index);
         let mut accepted = Vec::with_capacity(group.len());
         let mut refused = Vec::new();
-        let mut group = group.into_iter();
-        while let Some(work) = group.next() {
-            if let Some(full) = short_of_room(&work, &free, &self.shared) {
-                work.answer(Err(full));
-                continue;
+        for (work, verdict) in group.into_iter().zip(verdicts) {
+            match verdict {
+                Verdict::Accepted { tip, body_at } => accepted.push((work, tip, body_at)),
+                Verdict::Conflict(key) => refused.push((work, key)),
+                Verdict::Full(error) => work.answer(Err(error)),
             }
-            let checked = overlay.check(&work.batch.expects).and_then(|conflict| {
-                if conflict.is_none() {
-                    overlay.load(&work)?;
-                }
-                Ok(conflict)
-            });
-            match checked {
-                Ok(None) => {}
-                Ok(Some(key)) => {
-                    refused.push((work, key));
-                    continue;
-                }
-                // Nothing was written: the whole group fails, and the index is opened again.
-                Err(error) => {
-                    let error = Arc::new(error);
-                    self.index = Following::Behind;
-                    let all = accepted.into_iter().map(|(work, _)| work);
-                    let all = all.chain([work]).chain(group).chain(refused.into_iter().map(|(work, _)| work));
-                    return refuse_all(all, || self.unusable(&error));
-                }
-            }
-            let epoch = match work.step {
-                EpochStep::Same => tip.epoch,
-                EpochStep::Next => Epoch(tip.epoch.0.saturating_add(1)),
-            };
-            let Work { batch, body, digest, .. } = &work;
-            let words = Words { class: batch.class, time: batch.time, who: &batch.who, what: &batch.what };
-            let (header, next) = tip.next(&words, epoch, *digest);
-            let at = frame.push(&header, &body.bytes);
-            overlay.write(&work, Version(next.sequence), at);
-            tip = next;
-            accepted.push((work, tip));
         }
-        if !frame.is_empty() {
-            let bytes = frame.finish();
-            match self.writer.append(&bytes, self.head.tip) {
+        if !accepted.is_empty() {
+            match self.writer.append(&frame.finish(), self.head.tip) {
                 Ok(at) => {
-                    let cells = overlay.cells;
                     self.shared.journal.note(self.head.tip.sequence.0 + 1, at);
                     self.head = Head { tip, end: self.writer.end };
-                    self.settle(&bytes, at, cells, &index);
+                    self.settle(&accepted, at);
                     self.answer(accepted);
                 }
                 Err(error) => self.refuse_group(accepted, error),
@@ -178,65 +141,129 @@ impl Committer {
         }
     }
 
-    /// Brings head file and index to the frame that is now on the disk at `at`.
-    fn settle(&mut self, frame: &[u8], at: Position, cells: HashMap<Key, Cell>, index: &Index) {
+    /// Makes a frame of the batches that hold; the error is the index's.
+    fn decide(&self, works: &[Work], free: Option<u64>) -> Result<(Builder, Tip, Vec<Verdict>), Error> {
+        let guard = self.shared.view();
+        let view = guard.as_ref().ok_or(Error::Closed)?;
+        let mut tip = self.head.tip;
+        let mut frame =
+            Builder::new(tip.sequence.0 + 1, works.iter().map(|work| work.body.bytes.len()).sum());
+        let mut group = Group::default();
+        let mut verdicts = Vec::with_capacity(works.len());
+        for work in works {
+            if let Some(full) = short_of_room(work, &free, &self.shared) {
+                verdicts.push(Verdict::Full(full));
+                continue;
+            }
+            if let Some(key) = group.check(view, &work.batch.expects)? {
+                verdicts.push(Verdict::Conflict(key.clone()));
+                continue;
+            }
+            let epoch = match work.step {
+                EpochStep::Same => tip.epoch,
+                EpochStep::Next => Epoch(tip.epoch.0.saturating_add(1)),
+            };
+            let Work { batch, body, digest, .. } = work;
+            let words = Words { class: batch.class, time: batch.time, who: &batch.who, what: &batch.what };
+            let (header, next) = tip.next(&words, epoch, *digest);
+            let body_at = frame.push(&header, &body.bytes);
+            tip = next;
+            group.write(work, Version(tip.sequence));
+            verdicts.push(Verdict::Accepted { tip, body_at });
+        }
+        Ok((frame, tip, verdicts))
+    }
+
+    /// Brings head file and view to the frame that is now on the disk at `at`.
+    fn settle(&mut self, accepted: &[(Work, Tip, usize)], at: Position) {
         if let Err(error) = self.head_file.write(self.head) {
             // The journal holds the truth; only the guard against a lost end is weaker now.
             tracing::warn!(%error, "the head file could not be written");
         }
-        let mut changes = Vec::with_capacity(cells.len());
-        for (key, cell) in &cells {
-            let new = match cell.now {
-                Now::Same => continue,
-                Now::Deleted => None,
-                Now::Put { version, offset, length } => {
-                    let value = &frame[offset..offset + length];
-                    Some(encode_slot(
-                        version,
-                        &slot(value, at, offset as u64, self.shared.limits.inline_value),
-                    ))
-                }
-            };
-            self.sum.change(key.as_bytes(), cell.old.as_deref(), new.as_deref());
-            changes.push((key.as_bytes(), new));
-        }
-        let mark = Mark { tip: self.head.tip, end: self.head.end, sum: self.sum };
-        let applied = self.clean.remove().and_then(|()| index.apply(&changes, mark));
-        if let Err(error) = applied {
-            tracing::error!(%error, "the index failed; it is opened again before the next change");
-            let pending = changes.into_iter().map(|(key, new)| (key.to_vec(), new)).collect();
-            if let Some(view) = self.shared.view_mut().as_mut() {
-                view.pending = pending;
+        let inline = self.shared.limits.inline_value;
+        let mut changes: Vec<Keyed> = Vec::new();
+        for (work, tip, body_at) in accepted {
+            for ((key, _), value) in work.batch.writes.iter().zip(&work.body.values) {
+                let change = match *value {
+                    None => Change::Delete,
+                    Some((offset, length)) => {
+                        let value = &work.body.bytes[offset..offset + length];
+                        let slot = Slot::of(value, at, (body_at + offset) as u64, inline);
+                        Change::Put(Version(tip.sequence), slot)
+                    }
+                };
+                changes.push((key.as_bytes().to_vec(), change));
             }
-            self.index = Following::Behind;
+        }
+        let gathered = match self.shared.view_mut().as_mut() {
+            None => return,
+            Some(view) => {
+                for (key, change) in changes {
+                    view.gathered.insert(key, change);
+                }
+                view.gathered.bytes()
+            }
+        };
+        if gathered >= self.shared.limits.gathered {
+            self.set_aside(gathered);
         }
     }
 
-    /// The index at the journal's end; opened again if it failed.
-    fn index(&mut self) -> Result<Index, Error> {
-        if let Following::Index(index) = &self.index {
-            return Ok(index.clone());
+    /// Hands what is gathered to the indexer; waits for it once twice as much is held.
+    fn set_aside(&self, gathered: usize) {
+        let shared = &self.shared;
+        let set_aside = || shared.view().as_ref().is_some_and(|view| view.aside.is_some());
+        if gathered >= shared.limits.gathered.saturating_mul(2) {
+            shared.desk.settled(set_aside);
+        }
+        if shared.desk.failed().is_some() {
+            return;
+        }
+        let handed_over = match shared.view_mut().as_mut() {
+            Some(view) if view.aside.is_none() => {
+                view.aside = Some(Arc::new(std::mem::take(&mut view.gathered)));
+                true
+            }
+            Some(_) | None => false,
+        };
+        if handed_over {
+            shared.desk.flush(self.mark());
+        }
+    }
+
+    fn mark(&self) -> Mark {
+        Mark { tip: self.head.tip, end: self.head.end }
+    }
+
+    fn index_path(&self) -> std::path::PathBuf {
+        self.shared.journal.layout.index()
+    }
+
+    /// Opens the index again if it failed. What stood in front of it is read from the journal.
+    fn mend(&mut self) -> Result<(), Error> {
+        let shared = Arc::clone(&self.shared);
+        if shared.desk.failed().is_none() {
+            return Ok(());
         }
         // Without room the new one would fail as well, and readers would lose the old one.
-        probe(&self.shared.journal.layout)?;
-        self.clean.remove()?;
-        let mut view = self.shared.view_mut();
+        probe(&shared.journal.layout)?;
+        shared.desk.halted();
+        let mut view = shared.view_mut();
         *view = None;
-        let Shared { journal, limits, .. } = &*self.shared;
-        let opened = catchup::open(&journal.layout.index(), limits);
-        let place = (self.head.tip, self.head.end);
-        match catchup::bring_up(journal, opened, None, place, limits) {
-            Ok((index, mark, _)) => {
-                *view = Some(View::new(index.clone()));
-                self.index = Following::Index(index.clone());
-                self.sum = mark.sum;
-                Ok(index)
+        let Shared { journal, limits, .. } = &*shared;
+        let opened = catchup::open(&self.index_path(), limits);
+        match catchup::bring_up(journal, opened, Check::All, (self.head.tip, self.head.end), limits) {
+            Ok((index, changes, state)) => {
+                tracing::warn!(?state, "the index was opened again");
+                *view = Some(View::new(index, changes));
+                shared.desk.mend();
+                Ok(())
             }
             Err(error) => {
-                let path = journal.layout.index();
                 let source = Arc::new(io::Error::other(error));
-                let failure = Failure { operation: "open the index again in", path, source };
-                self.shared.fail(failure.clone());
+                let failure =
+                    Failure { operation: "open the index again in", path: self.index_path(), source };
+                shared.fail(failure.clone());
                 Err(failure.error())
             }
         }
@@ -246,15 +273,16 @@ impl Committer {
     fn unusable(&self, error: &Arc<Error>) -> Error {
         match &**error {
             Error::Full { path, source } => Error::Full { path: path.clone(), source: Arc::clone(source) },
-            other => Error::Index { path: self.shared.journal.layout.index(), reason: other.to_string() },
+            Error::Closed => Error::Closed,
+            other => Error::Index { path: self.index_path(), reason: other.to_string() },
         }
     }
 
     /// Tells everybody who follows, and those who asked.
-    fn answer(&self, accepted: Vec<(Work, crate::Tip)>) {
+    fn answer(&self, accepted: Vec<(Work, Tip, usize)>) {
         let mut entries = Vec::with_capacity(accepted.len());
         let mut answers = Vec::with_capacity(accepted.len());
-        for (mut work, tip) in accepted {
+        for (mut work, tip, _) in accepted {
             let batch = &mut work.batch;
             let entry = Entry {
                 sequence: tip.sequence,
@@ -274,8 +302,8 @@ impl Committer {
         }
     }
 
-    fn refuse_group(&mut self, accepted: Vec<(Work, crate::Tip)>, error: Error) {
-        let works = accepted.into_iter().map(|(work, _)| work);
+    fn refuse_group(&mut self, accepted: Vec<(Work, Tip, usize)>, error: Error) {
+        let works = accepted.into_iter().map(|(work, ..)| work);
         match error {
             Error::Full { path, source } => {
                 refuse_all(works, || Error::Full { path: path.clone(), source: Arc::clone(&source) });
@@ -303,7 +331,7 @@ fn refuse_all(works: impl IntoIterator<Item = Work>, error: impl Fn() -> Error) 
 }
 
 /// How many bytes are left on the disk; `None` if it does not say.
-fn room(layout: &Layout) -> Option<u64> {
+pub(crate) fn room(layout: &Layout) -> Option<u64> {
     let disk = rustix::fs::statvfs(layout.root()).ok()?;
     Some(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
@@ -335,19 +363,18 @@ fn probe(layout: &Layout) -> Result<(), Error> {
     Ok(remove(&path)?)
 }
 
-/// Where a value is kept: small ones in the index, large ones in the journal alone.
-pub(crate) fn slot(value: &[u8], frame: Position, offset: u64, inline: usize) -> Slot {
-    match u32::try_from(value.len()) {
-        Ok(length) if value.len() > inline => Slot::Pointer(Pointer {
-            at: Position { segment: frame.segment, offset: frame.offset + offset },
-            length,
-            crc: crc32c::crc32c(value),
-        }),
-        _ => Slot::Inline(value.to_vec()),
+/// Leaves an index that is at the journal's end.
+fn finish(shared: &Shared, view: View, head: Head) -> Result<(), Error> {
+    let mark = Mark { tip: head.tip, end: head.end };
+    if shared.desk.failed().is_some() || view.aside.is_some() || view.index.mark == mark {
+        return Ok(());
     }
+    let index = view.index.with(&view.gathered, mark)?;
+    drop(view);
+    index.tidy(TIDY_AT_CLOSE).map(drop)
 }
 
 /// Starts the committer's thread.
-pub(crate) fn spawn(committer: Committer) -> io::Result<thread::JoinHandle<()>> {
+pub(crate) fn spawn(committer: Committer) -> io::Result<JoinHandle<()>> {
     thread::Builder::new().name("store-committer".to_owned()).spawn(move || committer.run())
 }

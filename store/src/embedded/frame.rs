@@ -68,9 +68,11 @@ pub(crate) struct Builder {
 }
 
 impl Builder {
-    /// An empty frame whose first entry will have the sequence `first`.
-    pub(crate) fn new(first: u64) -> Builder {
-        Builder { bytes: vec![0; PREFIX], count: 0, first }
+    /// An empty frame whose first entry will have the sequence `first`, with room for so many bytes.
+    pub(crate) fn new(first: u64, room: usize) -> Builder {
+        let mut bytes = Vec::with_capacity(PREFIX + room + room / 4 + 512);
+        bytes.resize(PREFIX, 0);
+        Builder { bytes, count: 0, first }
     }
 
     /// Adds an entry; returns where in the frame its body begins.
@@ -90,10 +92,6 @@ impl Builder {
         self.bytes.extend_from_slice(&DROPPED.to_le_bytes());
         self.bytes.extend_from_slice(header);
         self.count += 1;
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.count == 0
     }
 
     /// The frame with its length and CRC filled in.

@@ -75,7 +75,7 @@ pub fn inspect_segment(file: &File, number: u64, path: &Path) -> Result<SegmentC
 
 fn take_apart(prefix: &frame::Prefix, payload: &[u8], before: Tip) -> Result<FrameEntries, String> {
     let entries = frame::entries(prefix, payload)?;
-    let mut builder = Builder::new(prefix.first);
+    let mut builder = Builder::new(prefix.first, 0);
     let mut writes = Vec::new();
     let mut tip = Ok(before);
     for entry in &entries {

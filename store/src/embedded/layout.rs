@@ -47,7 +47,7 @@ impl Layout {
         self.root.join("index")
     }
 
-    /// Says that the index was closed in order.
+    /// Written beside the index by earlier versions; means nothing now.
     pub(crate) fn index_clean(&self) -> PathBuf {
         self.root.join("index.clean")
     }
@@ -100,6 +100,9 @@ pub struct Limits {
     pub reserve: u64,
     /// The index's cache, in bytes.
     pub index_cache: u64,
+    /// What is committed and not in the index yet is written to it once it takes this much memory, in
+    /// bytes; twice as much is held while that is done.
+    pub gathered: usize,
 }
 
 impl Default for Limits {
@@ -116,6 +119,7 @@ impl Default for Limits {
             inline_value: 256,
             reserve: 16 << 20,
             index_cache: 1 << 20,
+            gathered: 16 << 20,
         }
     }
 }

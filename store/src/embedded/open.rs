@@ -3,18 +3,19 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::catchup::{self, IndexState, Opened};
-use super::clean::{Claim, Marker};
-use super::committer::{Committer, Following, spawn};
+use super::catchup::{self, Check, IndexState, Opened};
+use super::committer::{Committer, spawn};
 use super::head::{Head, HeadFile, HeadFound};
+use super::index::Index;
 use super::journal::Journal;
 use super::layout::{FORMAT, Layout, Limits};
 use super::lock::Lock;
 use super::recover::{self, DroppedTail, Witness};
 use super::segment::{HEADER, SegmentHeader};
 use super::shared::Shared;
+use super::view::View;
 use super::writer::Writer;
-use super::{Embedded, Inner};
+use super::{Embedded, Inner, indexer};
 use crate::checkpoint::Checkpoint;
 use crate::file::{OnExisting, Visibility, make_dir, place, read_limited, sweep_temporaries};
 use crate::sync::Mutex;
@@ -95,8 +96,6 @@ pub(super) fn open(dir: &Path, options: OpenOptions) -> Result<(Embedded, OpenRe
     let scanned = recover::scan(&journal, last)?;
 
     // The index's mark is evidence too, so it is read before the end of the journal is judged.
-    let marker = Marker::new(&layout);
-    let claim = marker.expected();
     let index = catchup::open(&layout.index(), &limits);
     let head_found = HeadFile::read(&layout.head())?;
     let witnesses = witnesses(&layout, head_found, &index, &mut warnings)?;
@@ -110,25 +109,21 @@ pub(super) fn open(dir: &Path, options: OpenOptions) -> Result<(Embedded, OpenRe
         HeadFound::Head(head) if head.end.segment == end.segment => head.end.offset,
         HeadFound::Head(_) | HeadFound::Absent | HeadFound::Unreadable => HEADER,
     })?;
-    let mut clean = marker;
-    let vouched =
-        matches!(&index, Opened::Usable(_, mark) if mark.tip == tip && claim == Some(Claim(tip.sequence)));
-    if !vouched {
-        clean.remove()?;
-    }
-    let (index, mark, index_state) = catchup::bring_up(&journal, index, claim, (tip, end), &limits)?;
+    let (index, changes, index_state) =
+        catchup::bring_up(&journal, index, Check::Small, (tip, end), &limits)?;
     let head = Head { tip, end };
     let head_file = HeadFile::open(&layout.head(), head)?;
-    let shared = Arc::new(Shared::new(journal, limits, index.clone(), head));
-    let committer = Committer {
-        shared: Arc::clone(&shared),
-        index: Following::Index(index),
-        writer,
-        head_file,
-        head,
-        sum: mark.sum,
-        clean,
-    };
+    let view = View::new(index, changes);
+    let index = Arc::clone(&view.index);
+    let shared = Arc::new(Shared::new(journal, limits, view, head));
+    shared.desk.tidy();
+    if matches!(index_state, IndexState::CaughtUp { .. }) {
+        // Nobody waits for it: what is damaged is seen when it is read, this only sees it earlier.
+        shared.desk.verify(Index::clone(&index));
+    }
+    drop(index);
+    let indexer = indexer::spawn(Arc::clone(&shared)).map_err(Error::io("start the indexer of", dir))?;
+    let committer = Committer { shared: Arc::clone(&shared), writer, head_file, head, indexer };
     let thread = spawn(committer).map_err(Error::io("start the committer of", dir))?;
     let inner = Inner { shared, thread: Mutex::new(Some(thread)), lock: Mutex::new(Some(lock)) };
     let report = OpenReport { origin, head: tip.sequence, index: index_state, dropped, warnings };
@@ -195,8 +190,9 @@ fn witnesses(
         warnings.push(format!("{} can't be read", layout.head().display()));
     }
     witnesses.extend(recover::head_witness(head));
-    if let Opened::Usable(_, mark) = index {
-        witnesses.push(Witness { name: "the index".to_owned(), sequence: mark.tip.sequence, hash: None });
+    if let Opened::Usable(index) = index {
+        let sequence = index.mark.tip.sequence;
+        witnesses.push(Witness { name: "the index".to_owned(), sequence, hash: None });
     }
     match read_limited(&layout.checkpoint(), MAX_SMALL_FILE) {
         Ok(bytes) => match Checkpoint::parse_unverified(&String::from_utf8_lossy(&bytes)) {

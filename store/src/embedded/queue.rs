@@ -65,6 +65,8 @@ struct Waiting {
     work: VecDeque<Work>,
     bytes: usize,
     closing: bool,
+    /// The committer is to look at the index, though nothing waits.
+    woken: bool,
 }
 
 #[derive(Default)]
@@ -113,6 +115,9 @@ impl Queue {
             if waiting.closing {
                 return Taken::Closed;
             }
+            if std::mem::take(&mut waiting.woken) {
+                return Taken::Nothing;
+            }
             waiting = match patience {
                 None => self.arrived.wait(waiting).unwrap_or_else(PoisonError::into_inner),
                 Some(patience) => {
@@ -136,6 +141,12 @@ impl Queue {
         }
         waiting.bytes = waiting.bytes.saturating_sub(bytes);
         Taken::Group(group)
+    }
+
+    /// Has the committer look after the index.
+    pub(crate) fn wake(&self) {
+        self.lock().woken = true;
+        self.arrived.notify_all();
     }
 
     /// Takes no more; what waits is still committed.

@@ -59,6 +59,8 @@ under_many_orders! {
     a_full_queue_refuses_and_loses_nothing
     the_journal_is_whole_at_every_moment
     each_epoch_begins_once
+    runs_are_written_and_merged_behind_writers_and_readers
+    a_close_in_the_middle_of_a_merge_loses_nothing
 }
 
 /// In memory where there is such a place: the disk's speed is no part of this.
@@ -331,5 +333,55 @@ mod runs {
         epochs.sort_unstable();
         assert_eq!(epochs[0] + 1, epochs[1]);
         assert_eq!(store.tip().epoch.0, epochs[1]);
+    }
+
+    /// Each group is set aside at once, and the fourth run brings a merge.
+    fn at_once() -> OpenOptions {
+        let mut options = options();
+        options.limits.gathered = 1;
+        options
+    }
+
+    pub(super) fn runs_are_written_and_merged_behind_writers_and_readers() {
+        let dir = scratch();
+        let store = open(&dir, at_once());
+        let writers = ["a", "b"].map(|name| {
+            start(&store, move |store| {
+                for value in ["1", "2", "3"] {
+                    let mut batch = put(name, value);
+                    // What was there must be found in whatever lies in front or behind.
+                    batch.expect(key(name), store.get(&key(name)).unwrap().map(|stored| stored.version));
+                    batch.delete(key(&format!("{name}-old")));
+                    batch.put(key(&format!("{name}-{value}")), value.into());
+                    store.commit(batch).unwrap();
+                    assert_eq!(self::value(store, name).unwrap().1, value);
+                }
+            })
+        });
+        let mut before = 0;
+        for _ in 0..3 {
+            let all = store.scan(&KeyRange::all(), None, 99, Direction::Descending).unwrap();
+            assert!(all.is_sorted_by(|one, other| one.key > other.key) && all.len() >= before, "{all:?}");
+            before = all.len();
+        }
+        join(writers);
+        let all = store.scan(&KeyRange::all(), None, 99, Direction::Ascending).unwrap();
+        assert_eq!(all.len(), 8);
+        store.close();
+        let (again, report) = Store::open(&dir.path().join("store"), at_once()).unwrap();
+        assert_eq!((report.head, report.index), (Sequence(6), crate::IndexState::Ready));
+        assert_eq!(again.scan(&KeyRange::all(), None, 99, Direction::Ascending).unwrap(), all);
+    }
+
+    pub(super) fn a_close_in_the_middle_of_a_merge_loses_nothing() {
+        let dir = scratch();
+        let store = open(&dir, at_once());
+        for number in ["1", "2", "3", "4"] {
+            store.commit(put(number, number)).unwrap();
+        }
+        store.close();
+        let (again, report) = Store::open(&dir.path().join("store"), at_once()).unwrap();
+        assert_eq!((report.head, report.index), (Sequence(4), crate::IndexState::Ready));
+        assert_eq!(again.scan(&KeyRange::all(), None, 99, Direction::Ascending).unwrap().len(), 4);
     }
 }

@@ -6,15 +6,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::desk::Desk;
 use super::head::Head;
-use super::index::Index;
+use super::index::{Change, bounds};
 use super::journal::{Journal, Walk};
 use super::layout::Limits;
 use super::queue::Queue;
-use super::view::View;
+use super::view::{Behind, Indexed, View};
 use crate::chain::writes;
-use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
-use crate::{Entry, Epoch, Error, Sequence};
+use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use crate::{Direction, Entry, Epoch, Error, KeyRange, Sequence};
 
 /// How many bytes of bodies one call of `follow` reads from the journal.
 const FOLLOW_BYTES: usize = 8 << 20;
@@ -44,6 +45,7 @@ pub(crate) struct Shared {
     pub(crate) journal: Journal,
     pub(crate) limits: Limits,
     pub(crate) queue: Queue,
+    pub(crate) desk: Desk,
     /// `None` once the store is closed, or its index failed for good.
     pub(crate) view: RwLock<Option<View>>,
     state: Mutex<State>,
@@ -51,13 +53,14 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(journal: Journal, limits: Limits, index: Index, head: Head) -> Shared {
+    pub(crate) fn new(journal: Journal, limits: Limits, view: View, head: Head) -> Shared {
         let state = State { head, recent: VecDeque::new(), recent_bytes: 0, failure: None };
         Shared {
             journal,
             limits,
             queue: Queue::default(),
-            view: RwLock::new(Some(View::new(index))),
+            desk: Desk::default(),
+            view: RwLock::new(Some(view)),
             state: Mutex::new(state),
             moved: Condvar::new(),
         }
@@ -67,12 +70,58 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs `read` on what has been committed.
-    pub(crate) fn with_view<T>(&self, read: impl FnOnce(&View) -> Result<T, Error>) -> Result<T, Error> {
-        let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
-        match view.as_ref() {
-            Some(view) => read(view),
+    pub(crate) fn view(&self) -> RwLockReadGuard<'_, Option<View>> {
+        self.view.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks at what has been committed; the lock is held for as long as `look` takes.
+    fn with_view<T>(&self, look: impl FnOnce(&View) -> T) -> Result<T, Error> {
+        match self.view().as_ref() {
+            Some(view) => Ok(look(view)),
             None => Err(self.state().failure.as_ref().map_or(Error::Closed, Failure::error)),
+        }
+    }
+
+    /// What was found; damage to the index is told to the committer, which builds it again.
+    fn told<T>(&self, found: Result<T, Error>) -> Result<T, Error> {
+        if let Err(Error::Index { path, reason }) = &found {
+            tracing::error!(reason, "the index is damaged; it is checked and built again");
+            self.desk.fail(Error::Index { path: path.clone(), reason: reason.clone() });
+            self.queue.wake();
+        }
+        found
+    }
+
+    /// What is committed for a key.
+    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Change>, Error> {
+        let look = |view: &View| match view.gathered.get(key) {
+            Some(change) => Ok(change.clone()),
+            None => Err(view.behind()),
+        };
+        match self.with_view(look)? {
+            Ok(change) => Ok(Some(change)),
+            Err(behind) => self.told(behind.get(key)),
+        }
+    }
+
+    /// The records of a range that are committed.
+    pub(crate) fn scan(
+        &self,
+        range: &KeyRange,
+        after: Option<&[u8]>,
+        limit: usize,
+        direction: Direction,
+    ) -> Result<Vec<Indexed>, Error> {
+        let keys = bounds(range, after, direction).filter(|_| limit > 0);
+        let look = |view: &View| -> Option<(Vec<_>, Behind)> {
+            let (start, end) = keys.as_ref()?;
+            Some((view.ahead(start, end, limit, direction), view.behind()))
+        };
+        match (self.with_view(look)?, &keys) {
+            (Some((ahead, behind)), Some((start, end))) => {
+                self.told(behind.scan(ahead, (start, end), limit, direction))
+            }
+            _ => Ok(Vec::new()),
         }
     }
 
