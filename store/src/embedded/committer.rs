@@ -1,8 +1,9 @@
 //! The one thread that writes: it takes everything waiting, makes one frame of it, syncs once,
 //! and only then answers.
 //!
-//! The order is the promise: journal on the disk, head file, index, memory, answer. What fails
-//! before the journal is on the disk is answered as failed; what fails after it does not undo it.
+//! The order is the promise: journal on the disk, head file, what readers see, answer. The index
+//! comes after (`indexer.rs`). What fails before the journal is on the disk is answered as failed;
+//! what fails after it does not undo it.
 
 use std::io;
 use std::sync::Arc;
@@ -174,7 +175,7 @@ impl Committer {
         Ok((frame, tip, verdicts))
     }
 
-    /// Brings head file and view to the frame that is now on the disk at `at`.
+    /// Brings the head file, and what readers see, to the frame that is now on the disk at `at`.
     fn settle(&mut self, accepted: &[(Work, Tip, usize)], at: Position) {
         if let Err(error) = self.head_file.write(self.head) {
             // The journal holds the truth; only the guard against a lost end is weaker now.
