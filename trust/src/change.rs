@@ -14,7 +14,7 @@ use crate::entry::{EntryName, Origin};
 use crate::permit::Permit;
 use crate::rights::Rights;
 
-pub use entries::{Edit, Vetted, add_certificate, add_user, edit};
+pub use entries::{Edit, Vetted, add_certificate, add_user, edit, trust_issued};
 pub use removal::{Removal, deny, remove};
 pub use select::select;
 
@@ -74,6 +74,12 @@ pub enum ChangeError {
         word: String,
         /// The entries that fit, each by its name and the beginning of its fingerprint.
         candidates: Vec<String>,
+    },
+    /// A certificate of the same key was removed.
+    #[error("{name} was removed, and this is the same key; an administrator has to add it again")]
+    Denied {
+        /// What the removed entry was called.
+        name: String,
     },
     /// No entry fits.
     #[error("Certificate not found")]

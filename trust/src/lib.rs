@@ -31,6 +31,8 @@ pub mod settings;
 pub mod token;
 
 #[cfg(test)]
+mod hostile_tests;
+#[cfg(test)]
 mod testing;
 
 pub use admitted::{Admitted, Forbidden, OtherProject};

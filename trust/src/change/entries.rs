@@ -1,5 +1,6 @@
 //! Adding and editing entries.
 
+use ca::cert::Certificate;
 use ca::records::RestsOn;
 use store::{Batch, Class, Table, Versioned};
 use time::OffsetDateTime;
@@ -76,6 +77,36 @@ pub fn add_certificate(
     }
     put_entry(&mut batch, holder, name, wish, &cause.who, now);
     Ok(batch)
+}
+
+/// Adds the entry of a certificate of ours to the batch that records it
+/// ([`ca::issue::Desk::issue_joined`]): for `issue-client --trust`, and for an enrolment.
+///
+/// # Errors
+/// [`ChangeError::Widens`]; [`ChangeError::Denied`] if a certificate of its key was removed and whoever
+/// causes this may not lift that.
+pub fn trust_issued(
+    batch: &mut Batch,
+    state: &State,
+    certificate: &Certificate,
+    wish: &Wish,
+    cause: &Cause,
+    now: OffsetDateTime,
+) -> Result<(), ChangeError> {
+    cause.covers(&wish.rights)?;
+    let holder = Holder::new(certificate.clone(), Vec::new());
+    let id = Id::Key(*holder.key());
+    let denial = state.denial(&id);
+    if let Some(denial) = denial {
+        if !cause.may_give.cover(&Rights::FULL) {
+            return Err(ChangeError::Denied { name: denial.record.name.clone() });
+        }
+        batch.delete(Denial::key(&id));
+    }
+    batch.expect(Denial::key(&id), denial.map(|denial| denial.version));
+    let name = name_of(&holder, wish.name.as_ref());
+    put_entry(batch, &holder, name, wish, &cause.who, now);
+    Ok(())
 }
 
 /// Adds the put of a certificate's first entry to a batch.

@@ -456,3 +456,35 @@ fn renewal_needs_a_kind_of_certificate_that_we_issue() {
     let (server, _) = pki.issue_kind("www.example.com", "web", Reach::Project, LeafKind::Server);
     assert!(renew(&pki, &server, &Peer::InProcess, &admin()).is_ok());
 }
+
+#[test]
+fn an_issued_certificate_is_trusted_in_the_batch_that_records_it() {
+    let pki = Pki::new();
+    let key = new_key();
+    let issue = |name: &str, rights: Rights, cause: &Cause| {
+        let csr = ca::key::make_csr(&key, &"asked".parse().unwrap(), &[]).unwrap();
+        let csr = ca::cert::Csr::from_pem_or_der(csr.as_bytes()).unwrap();
+        let subject = ca::subject::Subject::client(name.parse().unwrap(), vec![]).unwrap();
+        let order = Order::new(&csr, LeafKind::Client, subject, None, Requester::local(&*cause.who));
+        let (policy, random) = (Policy::default(), SystemRandom::new());
+        let issued = pki.desk(&policy, &random).issue_joined(&order, NOW, |certificate, batch| {
+            let state = pki.gate.set().now()?;
+            let wish = Wish { name: None, rights: rights.clone(), origin: Origin::Issued };
+            trust_issued(batch, &state, certificate, &wish, cause, NOW)?;
+            Ok::<(), Error>(())
+        });
+        issued.map(|issued| issued.certificate)
+    };
+    let widened = change_error(issue("wide", Rights::FULL, &restricted()));
+    assert!(matches!(widened, ChangeError::Widens { .. }));
+    assert_eq!(ca::inventory::count(&pki.store).unwrap(), 0, "and it was not issued");
+    let anna = issue("anna", web(), &restricted()).unwrap();
+    assert_eq!(pki.admit(&anna, &Settings::default()).unwrap().rights(), &web());
+    // Once removed, the key is back by an administrator's word alone.
+    remove_word(&pki, "anna", None).unwrap();
+    let denied = change_error(issue("again", web(), &restricted()));
+    assert_eq!(denied, ChangeError::Denied { name: "anna".to_owned() });
+    let again = issue("again", web(), &admin()).unwrap();
+    assert!(pki.admit(&again, &Settings::default()).is_ok());
+    assert!(pki.admit(&anna, &Settings::default()).is_err());
+}
