@@ -14,6 +14,7 @@ use crate::cert::{Certificate, KeyId};
 use crate::issuer::{Issuer, IssuerCertificate, IssuerError};
 use crate::key::{Passphrase, PrivateKey, PrivateKeyError, ScryptCost};
 use crate::records::{AuthorityRecord, KeyPlace};
+use crate::signer::{self, SignError};
 
 /// Why a key could not be used or kept.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +57,15 @@ pub enum KeyringError {
         /// What is wrong with it.
         #[source]
         source: PrivateKeyError,
+    },
+    /// It opens, and does not do what a key is for.
+    #[error("the private key of authority {key_id} does not sign what its certificate verifies")]
+    Proof {
+        /// The authority.
+        key_id: KeyId,
+        /// What failed.
+        #[source]
+        source: SignError,
     },
     /// A passphrase is needed.
     #[error("{} is encrypted, and no passphrase was given", path.display())]
@@ -134,6 +144,7 @@ impl Keyring {
         let key = self.key(record)?;
         let issuer =
             Issuer::new(certificate, key).map_err(|source| KeyringError::Issuer { key_id, source })?;
+        signer::prove(issuer.key()).map_err(|source| KeyringError::Proof { key_id, source })?;
         if let Some(open) = self.lock().get_mut(&key_id) {
             open.issuer = Some(issuer.clone());
         }

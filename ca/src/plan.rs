@@ -246,7 +246,7 @@ impl Plan {
 
     /// Signs. Nothing of it may leave before [`PendingIssue::wait`] returned.
     pub fn sign(mut self) -> Result<Signed, Error> {
-        let certificate = signer::certificate(&self.linted, self.issuer.key())?;
+        let certificate = signer::leaf(&self.linted, self.issuer.key())?;
         self.record.der = Some(certificate.der().to_vec());
         self.record.put(&mut self.batch);
         let issued = Issued {

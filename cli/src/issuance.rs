@@ -236,12 +236,30 @@ pub fn finish(
     })
 }
 
+/// The certificate must be what its issuing CA signed. Whoever made it did not verify each signature.
+pub fn genuine(issued: &Issued) -> Result<Certificate, CommandError> {
+    let failed = |error: &dyn std::error::Error| {
+        CommandError::internal("the service's answer cannot be read").because(error)
+    };
+    let chain = Certificate::pem_bundle(issued.chain.as_bytes()).map_err(|error| failed(&error))?;
+    let certificate = Certificate::from_pem(issued.pem.as_bytes()).map_err(|error| failed(&error))?;
+    // An adopted root that signs leaves itself is not part of the chain: whoever trusts it has it.
+    if let Some(issuer) = chain.get(1) {
+        certificate.verify_signed_by(issuer).map_err(|error| {
+            CommandError::internal("the certificate's signature is not one of its issuing CA")
+                .because(&error)
+                .hint(format!("it is of no use to anyone: pki revoke {}", issued.certificate.serial))
+        })?;
+    }
+    Ok(certificate)
+}
+
 /// The certificate must carry the key that was made for it.
 pub fn belongs(issued: &Issued, pending: &Pending) -> Result<(), CommandError> {
     let failed = |error: &dyn std::error::Error| {
         CommandError::internal("the service's answer cannot be read").because(error)
     };
-    let certificate = Certificate::from_pem(issued.pem.as_bytes()).map_err(|error| failed(&error))?;
+    let certificate = genuine(issued)?;
     let key = PrivateKey::from_pem(pending.key.as_bytes(), None).map_err(|error| failed(&error))?;
     if certificate.public_key().digest() != key.public_key().digest() {
         return Err(CommandError::internal("the service answered with a certificate for another key")

@@ -3,6 +3,7 @@
 //! SHA-1 and MD5 are not in it, so nothing here can ever accept them. ECDSA is accepted with SHA-256,
 //! -384 and -512 on each curve: the digest need not be that of the curve.
 
+use aws_lc_rs::digest::Digest;
 use aws_lc_rs::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
 use der::asn1::{AnyRef, BitStringRef, ObjectIdentifier};
 use der::{Decode, Reader, SliceReader, Tag, Tagged};
@@ -151,6 +152,21 @@ impl SignatureAlgorithm {
             self.verification(key_type).ok_or(SignatureError::Mismatch { algorithm: self, key_type })?;
         UnparsedPublicKey::new(verification, signer.bit_string())
             .verify(message, signature)
+            .map_err(|_| SignatureError::Wrong)
+    }
+
+    /// Checks an ECDSA signature over the message of this digest, which must be of the algorithm's own kind.
+    pub(crate) fn verify_digest(
+        self,
+        signer: &PublicKey,
+        digest: &Digest,
+        signature: &[u8],
+    ) -> Result<(), SignatureError> {
+        let key_type = signer.key_type();
+        let verification =
+            self.verification(key_type).ok_or(SignatureError::Mismatch { algorithm: self, key_type })?;
+        UnparsedPublicKey::new(verification, signer.bit_string())
+            .verify_digest(digest, signature)
             .map_err(|_| SignatureError::Wrong)
     }
 

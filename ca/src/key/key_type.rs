@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use aws_lc_rs::digest;
+
 /// What kind of key it is, and how strong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum KeyType {
@@ -46,6 +48,18 @@ impl KeyType {
         match self {
             KeyType::Rsa2048 | KeyType::Rsa3072 | KeyType::Rsa4096 | KeyType::RsaOther { .. } => true,
             KeyType::P256 | KeyType::P384 | KeyType::P521 | KeyType::Ed25519 => false,
+        }
+    }
+
+    /// What ECDSA with this key hashes a message by when we sign (RFC 5758 §3.2); `None` for keys that take
+    /// the message itself, or that nobody signs large things with.
+    pub(crate) fn ecdsa_hash(self) -> Option<&'static digest::Algorithm> {
+        match self {
+            KeyType::P256 => Some(&digest::SHA256),
+            KeyType::P384 => Some(&digest::SHA384),
+            KeyType::P521 => Some(&digest::SHA512),
+            KeyType::Ed25519 => None,
+            KeyType::Rsa2048 | KeyType::Rsa3072 | KeyType::Rsa4096 | KeyType::RsaOther { .. } => None,
         }
     }
 

@@ -1,5 +1,6 @@
 //! A private key in memory.
 
+use aws_lc_rs::digest::Digest;
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
@@ -194,6 +195,15 @@ impl PrivateKey {
                 pair.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature).map_err(failed)?;
                 Ok(signature)
             }
+        }
+    }
+
+    /// Signs a message by its digest, which is that of [`KeyType::ecdsa_hash`]; no other kind of key can.
+    pub(crate) fn sign_digest(&self, digest: &Digest) -> Result<Vec<u8>, PrivateKeyError> {
+        let failed = || PrivateKeyError::Library { task: "sign a digest" };
+        match &self.pair {
+            Pair::Ecdsa(pair) => Ok(pair.sign_digest(digest).map_err(|_| failed())?.as_ref().to_vec()),
+            Pair::Ed25519(_) | Pair::Rsa(_) => Err(failed()),
         }
     }
 

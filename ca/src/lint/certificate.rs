@@ -1,12 +1,14 @@
 //! The rules for a certificate's own fields; its extensions are in `extensions`.
 
+use std::borrow::Cow;
+
 use der::{Decode, Encode};
 use time::OffsetDateTime;
 use x509_parser::prelude::{FromDer, TbsCertificate, X509Version};
 use x509_parser::time::ASN1Time;
 
 use super::{Findings, ForCertificate, LintError, Linted, Rule, extensions, signature_algorithm, unreadable};
-use crate::cert::{KeyId, PublicKey};
+use crate::cert::{KeyError, KeyId, PublicKey};
 use crate::issuer::IssuerCertificate;
 use crate::profile::ProfileKind;
 use crate::template::{Tbs, Template};
@@ -150,7 +152,7 @@ fn public_key(findings: &mut Findings, parsed: &TbsCertificate<'_>, asked: &Temp
     let raw = parsed.subject_pki.raw;
     findings
         .demand(Rule::PublicKey, raw == asked.public_key.spki_der(), || "not the key asked for".to_owned());
-    match PublicKey::from_spki(raw) {
+    match read_key(parsed, asked) {
         Err(error) => findings.add(Rule::PublicKey, error.to_string()),
         Ok(key) => {
             if let Err(weak) = key.check_strength() {
@@ -160,7 +162,17 @@ fn public_key(findings: &mut Findings, parsed: &TbsCertificate<'_>, asked: &Temp
     }
 }
 
+/// The key in the bytes. One that is, byte for byte, the key that was asked for was read when that was:
+/// whether a point is on its curve is not asked again.
+fn read_key<'a>(parsed: &TbsCertificate<'_>, asked: &Template<'a>) -> Result<Cow<'a, PublicKey>, KeyError> {
+    let raw = parsed.subject_pki.raw;
+    if raw == asked.public_key.spki_der() {
+        return Ok(Cow::Borrowed(asked.public_key));
+    }
+    PublicKey::from_spki(raw).map(Cow::Owned)
+}
+
 /// The identifier that follows from the key in the bytes (RFC 7093 §2 method 1), if it is one.
-pub(super) fn key_id(parsed: &TbsCertificate<'_>) -> Option<KeyId> {
-    KeyId::of_spki(parsed.subject_pki.raw).ok()
+pub(super) fn key_id(parsed: &TbsCertificate<'_>, asked: &Template<'_>) -> Option<KeyId> {
+    read_key(parsed, asked).ok().map(|key| key.key_id())
 }

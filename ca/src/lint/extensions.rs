@@ -166,7 +166,7 @@ fn identifiers(
     parsed: &TbsCertificate<'_>,
     asked: &Template<'_>,
 ) {
-    let computed = certificate::key_id(parsed);
+    let computed = certificate::key_id(parsed, asked);
     let subject_key = found.subject_key.unwrap_or_default();
     let right = computed.is_some_and(|computed| subject_key == computed.as_bytes());
     findings.demand(Rule::SubjectKeyIdentifier, right, || {

@@ -107,6 +107,7 @@ pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> 
         context.output.say("nothing was signed: --dry-run");
         return Ok(Outcome::Done);
     }
+    issuance::genuine(&issued)?;
     if let Some(out) = &out {
         let on_existing = if args.force { OnExisting::Replace } else { OnExisting::Refuse };
         files::write(out, pem.as_bytes(), Visibility::Public, on_existing)?;
