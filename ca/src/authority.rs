@@ -1,9 +1,10 @@
 //! The authorities on record: which there are, which of them sign now.
 
-use store::{Key, Store, Table, Versioned};
+use store::{Key, Record, Store, Table, Versioned};
 
 use crate::cert::KeyId;
 use crate::error::Error;
+use crate::followed::Followed;
 use crate::issuer::Issuer;
 use crate::keyring::Keyring;
 use crate::records::{AuthorityRecord, CurrentRecord, RestsOn};
@@ -20,6 +21,11 @@ pub struct Current {
 }
 
 impl Current {
+    /// Reads them once, and again when they change.
+    pub fn followed(store: &Store) -> Followed<Current> {
+        Followed::new(store.clone(), &[AuthorityRecord::TREE, CurrentRecord::TREE])
+    }
+
     /// Reads them; [`Error::NotInitialised`] before `init`.
     pub fn load(store: &Store) -> Result<Current, Error> {
         Current::find(store)?.ok_or(Error::NotInitialised)

@@ -1,17 +1,15 @@
 //! Finds issued certificates again: by serial, fingerprint, name, key, or end.
 //!
-//! Each way has its index, so nothing here reads more records than it returns (but for counting, which
-//! reads the small entries of one index). It refuses to guess: a word that fits several certificates is
-//! an error that lists them.
-
-use std::collections::BTreeMap;
+//! Each way has its index, so nothing here reads more records than it returns; counting is
+//! [`crate::tally`]'s. It refuses to guess: a word that fits several certificates is an error that lists them.
 
 use store::{Direction, Key, KeyRange, Store, Stored, Table, Versioned};
 use time::OffsetDateTime;
 
-use crate::cert::{Fingerprint, KeyId, Serial, printable};
+use crate::cert::{Fingerprint, Serial, printable};
 use crate::error::Error;
 use crate::records::{IndexRecord, IssuedRecord, index};
+use crate::tally::Tally;
 
 /// The fewest hex digits that are taken for a part of a serial or fingerprint.
 pub const SHORTEST_PREFIX: usize = 8;
@@ -235,20 +233,9 @@ fn page(
     }
 }
 
-/// How many certificates there are, expired and revoked ones included.
+/// How many certificates there are, expired and revoked ones included; a [`Tally`] that is kept knows it sooner.
 pub fn count(store: &Store) -> Result<u64, Error> {
-    let mut count = 0;
-    each_entry(store, &Key::new("issued-by-expiry").children(), |_| count += 1)?;
-    Ok(count)
-}
-
-/// How many certificates of each authority have not ended yet, revoked ones included.
-pub fn live_by_issuer(store: &Store, now: OffsetDateTime) -> Result<BTreeMap<KeyId, u64>, Error> {
-    let mut range = Key::new("issued-by-expiry").children();
-    range.start = index::by_expiry(now.unix_timestamp()).as_bytes().to_vec();
-    let mut counts = BTreeMap::new();
-    each_entry(store, &range, |entry| *counts.entry(entry.issuer).or_default() += 1)?;
-    Ok(counts)
+    Tally::new(store.clone()).issued()
 }
 
 /// Those among certificates that no other of them renews: the ends of their lines.
@@ -256,18 +243,6 @@ pub fn without_successor(records: Vec<IssuedRecord>) -> Vec<IssuedRecord> {
     let replaced: Vec<Serial> =
         records.iter().filter_map(|record| record.predecessor.map(|old| old.serial)).collect();
     records.into_iter().filter(|record| !replaced.contains(&record.serial)).collect()
-}
-
-fn each_entry(store: &Store, range: &KeyRange, mut visit: impl FnMut(&IndexRecord)) -> Result<(), Error> {
-    let mut after: Option<Key> = None;
-    loop {
-        let entries = store.scan(range, after.as_ref(), PAGE, Direction::Ascending)?;
-        let Some(last) = entries.last() else { return Ok(()) };
-        after = Some(last.key.clone());
-        for entry in entries {
-            visit(&Table::<IndexRecord>::decode(entry)?.record);
-        }
-    }
 }
 
 fn all(store: &Store, range: &KeyRange) -> Result<Vec<Versioned<IssuedRecord>>, Error> {

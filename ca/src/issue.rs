@@ -11,6 +11,7 @@ use crate::authority::Current;
 use crate::blocked;
 use crate::cert::{Certificate, Serial};
 use crate::error::Error;
+use crate::followed::Followed;
 use crate::keyring::Keyring;
 use crate::plan::{self, Issued, Order, PendingIssue, Planned, Policy, State};
 use crate::records::{IndexRecord, IssuedRecord, index, revocation};
@@ -23,6 +24,8 @@ pub const ATTEMPTS: u32 = 16;
 pub struct Desk<'a> {
     /// The records.
     pub store: &'a Store,
+    /// The authorities in force.
+    pub current: &'a Followed<Current>,
     /// The authorities' keys.
     pub keyring: &'a Keyring,
     /// The settings in force.
@@ -114,7 +117,7 @@ impl Desk<'_> {
     }
 
     fn load(&self, order: &Order) -> Result<State, Error> {
-        let (issuer, rests_on) = Current::load(self.store)?.issuer(self.keyring)?;
+        let (issuer, rests_on) = self.current.now(Current::load)?.issuer(self.keyring)?;
         let entry = self.store.get(&index::by_request(&order.digest))?;
         let answered_version = entry.as_ref().map(|entry| entry.version);
         let mut answered = None;

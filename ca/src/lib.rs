@@ -15,6 +15,7 @@ pub mod cert;
 pub mod constraints;
 pub mod distribution;
 mod error;
+pub mod followed;
 pub mod hierarchy;
 pub mod index_txt;
 pub mod inventory;
@@ -29,6 +30,7 @@ pub mod records;
 pub mod renew;
 pub mod signer;
 pub mod subject;
+pub mod tally;
 pub mod template;
 
 #[cfg(test)]

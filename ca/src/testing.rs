@@ -8,9 +8,11 @@ use tempfile::TempDir;
 use time::OffsetDateTime;
 use time::macros::datetime;
 
+use crate::authority::Current;
 use crate::cert::{CommonName, Csr, SubjectAltName};
 use crate::constraints::NameConstraints;
 use crate::distribution::Distribution;
+use crate::followed::Followed;
 use crate::hierarchy::{Init, Initialised, RootKeyPlace, init};
 use crate::issue::Desk;
 use crate::key::{KeyType, PrivateKey, ScryptCost, make_csr};
@@ -25,6 +27,7 @@ pub(crate) const NOW: OffsetDateTime = datetime!(2026-11-21 12:00:00 UTC);
 pub(crate) struct Pki {
     pub(crate) directory: TempDir,
     pub(crate) store: Store,
+    pub(crate) current: Followed<Current>,
     pub(crate) keyring: Keyring,
     pub(crate) policy: Policy,
     pub(crate) random: SystemRandom,
@@ -48,11 +51,18 @@ impl Pki {
         let random = SystemRandom::new();
         let wish = wish(key_type, constraints);
         let made = init(&store, &keyring, &wish, &policy, "test", now, &random).unwrap();
-        Pki { directory, store, keyring, policy, random, made }
+        let current = Current::followed(&store);
+        Pki { directory, store, current, keyring, policy, random, made }
     }
 
     pub(crate) fn desk(&self) -> Desk<'_> {
-        Desk { store: &self.store, keyring: &self.keyring, policy: &self.policy, random: &self.random }
+        Desk {
+            store: &self.store,
+            current: &self.current,
+            keyring: &self.keyring,
+            policy: &self.policy,
+            random: &self.random,
+        }
     }
 
     pub(crate) fn path(&self, name: &str) -> std::path::PathBuf {

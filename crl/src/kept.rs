@@ -5,8 +5,8 @@ use std::sync::{Mutex, PoisonError};
 
 use ca::authority::{self, Current};
 use ca::cert::KeyId;
-use ca::inventory;
 use ca::records::{AuthorityRecord, AuthorityState};
+use ca::tally::Tally;
 use store::Store;
 use time::{Duration, OffsetDateTime};
 
@@ -98,7 +98,7 @@ impl InForce {
                 return Ok(found.live.clone());
             }
         }
-        let live = inventory::live_by_issuer(store, now).map_err(Error::Authorities)?;
+        let live = Tally::new(store.clone()).live(now).map_err(Error::Authorities)?;
         *known = Some(Found { then: now, earlier, live: live.clone() });
         Ok(live)
     }

@@ -1,11 +1,11 @@
 //! Everything revoked, in memory: the answer to "is it revoked?" and the source of every list.
 //!
-//! It is read once when it is opened and then follows the store: before each answer it takes in what
+//! It is read once, at the first question, and then follows the store: before each answer it takes in what
 //! was committed since, so that a revocation counts from the moment its commit returned. A record it
 //! can't read makes it refuse to answer: an unknown state is not a valid certificate.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use ca::cert::{KeyId, Serial};
 use store::{Direction, Key, Record, Sequence, Store, Stored, Table, Version, Write};
@@ -19,7 +19,7 @@ const PAGE: usize = 4096;
 #[derive(Clone)]
 pub struct RevokedSet {
     store: Store,
-    state: Arc<RwLock<State>>,
+    state: Arc<RwLock<Option<State>>>,
 }
 
 struct State {
@@ -29,22 +29,20 @@ struct State {
 }
 
 impl RevokedSet {
-    /// Reads the revocations of `store`.
+    /// The revocations of `store`, read when they are first asked for: a command that needs none of them
+    /// does not wait for a million.
+    pub fn of(store: Store) -> RevokedSet {
+        RevokedSet { store, state: Arc::default() }
+    }
+
+    /// Reads the revocations of `store` now.
     ///
     /// # Errors
     /// [`Error::Store`] if they can't be read, [`Error::StrayRecord`] for a key that names no certificate.
     pub fn open(store: Store) -> Result<RevokedSet, Error> {
-        // The head first: what is committed during the scan is followed afterwards, in order.
-        let mut state = State { seen: store.head(), lists: BTreeMap::new() };
-        let range = Key::new(Revocation::TREE).children();
-        let mut after = None;
-        loop {
-            let page = store.scan(&range, after.as_ref(), PAGE, Direction::Ascending)?;
-            let Some(last) = page.last() else { break };
-            after = Some(last.key.clone());
-            page.into_iter().try_for_each(|stored| state.insert(stored))?;
-        }
-        Ok(RevokedSet { store, state: Arc::new(RwLock::new(state)) })
+        let set = RevokedSet::of(store);
+        set.catch_up()?;
+        Ok(set)
     }
 
     /// Whether a certificate of this issuer is revoked, and how, by all that is durable now.
@@ -52,8 +50,8 @@ impl RevokedSet {
     /// # Errors
     /// [`Error::Store`] or [`Error::StrayRecord`]: then the certificate must not be relied on.
     pub fn find(&self, issuer: &KeyId, serial: &Serial) -> Result<Option<Revocation>, Error> {
-        let state = self.caught_up()?;
-        Ok(state.lists.get(issuer).and_then(|list| list.find(serial)).map(Entry::revocation))
+        let find = |state: &State| state.lists.get(issuer)?.find(serial).map(Entry::revocation);
+        self.caught_up(find)
     }
 
     /// An authority's revocations as they are now; it stands still whatever is revoked later.
@@ -61,9 +59,10 @@ impl RevokedSet {
     /// # Errors
     /// As [`RevokedSet::find`].
     pub fn snapshot(&self, issuer: &KeyId) -> Result<RevokedSnapshot, Error> {
-        let state = self.caught_up()?;
-        let list = state.lists.get(issuer).cloned().unwrap_or_default();
-        Ok(RevokedSnapshot { list, through: state.seen })
+        self.caught_up(|state| RevokedSnapshot {
+            list: state.lists.get(issuer).cloned().unwrap_or_default(),
+            through: state.seen,
+        })
     }
 
     /// How many certificates of this issuer have ever been revoked and not released.
@@ -71,7 +70,7 @@ impl RevokedSet {
     /// # Errors
     /// As [`RevokedSet::find`].
     pub fn count(&self, issuer: &KeyId) -> Result<usize, Error> {
-        Ok(self.caught_up()?.lists.get(issuer).map_or(0, RevokedList::len))
+        self.caught_up(|state| state.lists.get(issuer).map_or(0, RevokedList::len))
     }
 
     /// Takes in what was committed since the last time; costs next to nothing when nothing was.
@@ -79,23 +78,41 @@ impl RevokedSet {
     /// # Errors
     /// As [`RevokedSet::find`].
     pub fn catch_up(&self) -> Result<Sequence, Error> {
-        Ok(self.caught_up()?.seen)
+        self.caught_up(|state| state.seen)
     }
 
-    fn caught_up(&self) -> Result<RwLockReadGuard<'_, State>, Error> {
+    fn caught_up<T>(&self, answer: impl FnOnce(&State) -> T) -> Result<T, Error> {
         let head = self.store.head();
-        loop {
+        {
             let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-            if state.seen >= head {
-                return Ok(state);
+            if let Some(state) = state.as_ref().filter(|state| state.seen >= head) {
+                return Ok(answer(state));
             }
-            drop(state);
-            self.state.write().unwrap_or_else(PoisonError::into_inner).follow(&self.store, head)?;
         }
+        let mut held = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let state = match held.as_mut() {
+            Some(state) => state,
+            None => held.insert(State::read(&self.store)?),
+        };
+        state.follow(&self.store, head)?;
+        Ok(answer(state))
     }
 }
 
 impl State {
+    fn read(store: &Store) -> Result<State, Error> {
+        // The head first: what is committed during the scan is followed afterwards, in order.
+        let mut state = State { seen: store.head(), lists: BTreeMap::new() };
+        let range = Key::new(Revocation::TREE).children();
+        let mut after = None;
+        loop {
+            let page = store.scan(&range, after.as_ref(), PAGE, Direction::Ascending)?;
+            let Some(last) = page.last() else { return Ok(state) };
+            after = Some(last.key.clone());
+            page.into_iter().try_for_each(|stored| state.insert(stored))?;
+        }
+    }
+
     fn follow(&mut self, store: &Store, head: Sequence) -> Result<(), Error> {
         while self.seen < head {
             let entries = store.follow(self.seen, PAGE)?;

@@ -16,10 +16,13 @@ use arc_swap::ArcSwap;
 use aws_lc_rs::rand::SystemRandom;
 use ca::authority::Current;
 use ca::distribution::Distribution;
+use ca::followed::Followed;
+use ca::issue::Desk;
 use ca::key::{Passphrase, ScryptCost};
 use ca::keyring::Keyring;
 use ca::plan::Policy;
 use ca::profile::Profiles;
+use ca::tally::Tally;
 use crl::{Publisher, RevokedSet};
 use store::checkpoint::{AuditKey, LogName};
 use store::seal::SealingKey;
@@ -34,7 +37,7 @@ use crate::layout::Layout;
 use crate::listen::Stop;
 use crate::ops::{Error, Operation};
 use crate::serve::ListenerState;
-use crate::settings::{Setting, Settings};
+use crate::settings::{self, Setting, Settings};
 
 pub use adopt::Adopted;
 pub use directory::DirectoryError;
@@ -59,6 +62,10 @@ struct Shared {
     layout: Layout,
     owner: u32,
     store: Store,
+    current: Followed<Current>,
+    settings: Followed<Settings>,
+    policy: Followed<Policy>,
+    tally: Tally,
     report: Option<OpenReport>,
     keyring: Arc<Keyring>,
     revoked: RevokedSet,
@@ -160,22 +167,40 @@ impl Pki {
     }
 
     /// The settings in force now.
-    pub fn settings(&self) -> Result<Settings, Error> {
-        Ok(Settings::load(&self.shared.store)?)
+    pub fn settings(&self) -> Result<Arc<Settings>, Error> {
+        Ok(self.shared.settings.now(Settings::load)?)
     }
 
     /// What certificates are issued under now.
-    pub fn policy(&self) -> Result<Policy, Error> {
-        let settings = self.settings()?;
-        let days = |setting| settings.days(setting);
-        let profiles = Profiles::new(
-            days(Setting::ProfileRootDays),
-            days(Setting::ProfileIssuingDays),
-            days(Setting::ProfileClientDays),
-            days(Setting::ProfileServerDays),
-        );
-        let profiles = profiles.map_err(ca::Error::from)?;
-        Ok(Policy { profiles, distribution: Distribution { base: settings.public_url() } })
+    pub fn policy(&self) -> Result<Arc<Policy>, Error> {
+        self.shared.policy.now(|store| {
+            let settings = Settings::load(store)?;
+            let days = |setting| settings.days(setting);
+            let profiles = Profiles::new(
+                days(Setting::ProfileRootDays),
+                days(Setting::ProfileIssuingDays),
+                days(Setting::ProfileClientDays),
+                days(Setting::ProfileServerDays),
+            );
+            let profiles = profiles.map_err(ca::Error::from)?;
+            Ok(Policy { profiles, distribution: Distribution { base: settings.public_url() } })
+        })
+    }
+
+    /// How many certificates there are.
+    pub fn tally(&self) -> &Tally {
+        &self.shared.tally
+    }
+
+    /// What certificates are issued with, under `policy`.
+    pub(crate) fn desk<'a>(&'a self, policy: &'a Policy) -> Desk<'a> {
+        Desk {
+            store: self.store(),
+            current: &self.shared.current,
+            keyring: self.keyring(),
+            policy,
+            random: self.random(),
+        }
     }
 
     /// The HTTP-01 answers of the public listener.
@@ -230,12 +255,16 @@ impl Pki {
         keys: Keys,
     ) -> Result<Pki, Error> {
         let keyring = Arc::new(Keyring::new(layout.keys(), keys.passphrase, keys.cost));
-        let revoked = RevokedSet::open(store.clone())?;
+        let revoked = RevokedSet::of(store.clone());
         let publisher = Publisher::new(layout.root(), store.clone(), Arc::clone(&keyring), revoked.clone());
         Ok(Pki {
             shared: Arc::new(Shared {
                 layout,
                 owner,
+                current: Current::followed(&store),
+                settings: settings::followed(&store),
+                policy: settings::followed(&store),
+                tally: Tally::new(store.clone()),
                 store,
                 report,
                 keyring,

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use ca::distribution::PublicUrl;
+use ca::followed::Followed;
 use minicbor::{Decode, Encode};
 use store::{Batch, Class, Record, Store, Table};
 
@@ -110,6 +111,11 @@ impl Settings {
             .and_then(|span| span.parse::<Span>().ok())
             .map_or(time::Duration::ZERO, Span::duration)
     }
+}
+
+/// What is made of the settings in `store` once, and again when they change.
+pub(crate) fn followed<T>(store: &Store) -> Followed<T> {
+    Followed::new(store.clone(), &[SettingRecord::TREE])
 }
 
 /// Sets `setting` to `value`, or with `None` unsets it, durably. `now` in seconds since 1970.

@@ -92,7 +92,9 @@ fn issues_and_verifies(made: &Made, adoption: Adoption, strict: bool) {
     adoption.commit(&store, &keyring).unwrap();
     crate::hierarchy::publish_certificates(&store, made.directory.path(), now()).unwrap();
     let random = aws_lc_rs::rand::SystemRandom::new();
-    let desk = Desk { store: &store, keyring: &keyring, policy: &policy(), random: &random };
+    let current = Current::followed(&store);
+    let desk =
+        Desk { store: &store, current: &current, keyring: &keyring, policy: &policy(), random: &random };
     let issued = desk.issue(&server(&["dns:www.example.com"]), now()).unwrap();
     std::fs::write(made.path("leaf.crt"), issued.certificate.to_pem()).unwrap();
     let mut arguments = vec!["verify", "-CAfile", "DIR/root.crt", "-untrusted", "DIR/chain.crt"];
@@ -389,7 +391,9 @@ fn an_adopted_root_is_rotated_into_two_tiers() {
     assert_eq!(current.root.record.state, crate::records::AuthorityState::Current);
     let subject = rotated.current.certificate().certificate().subject_display();
     assert!(subject.contains("O=Old") && subject.contains("CN=Old Issuing CA"), "{subject}");
-    let desk = Desk { store: &store, keyring: &keyring, policy: &policy(), random: &random };
+    let current = Current::followed(&store);
+    let desk =
+        Desk { store: &store, current: &current, keyring: &keyring, policy: &policy(), random: &random };
     desk.issue(&client("anna"), now()).unwrap();
 }
 
@@ -405,7 +409,9 @@ fn a_successor_is_held_to_all_that_its_adopted_root_was() {
         crate::hierarchy::rotate(&store, &keyring, None, &policy(), "test", now(), &random).unwrap();
     assert_eq!(rotated.current.certificate().constraints(), root.certificate().constraints());
     assert_eq!(root.certificate().constraints().to_string(), "only example.com, not secret.example.com");
-    let desk = Desk { store: &store, keyring: &keyring, policy: &policy(), random: &random };
+    let current = Current::followed(&store);
+    let desk =
+        Desk { store: &store, current: &current, keyring: &keyring, policy: &policy(), random: &random };
     desk.issue(&server(&["dns:www.example.com"]), now()).unwrap();
     for name in ["dns:secret.example.com", "dns:www.example.org"] {
         assert!(matches!(desk.issue(&server(&[name]), now()), Err(Error::Lint(_))), "{name}");

@@ -4,6 +4,7 @@
 //! `chain.crt` holds every issuing CA that still has certificates in force, so that a client which was
 //! given a leaf alone keeps verifying after a rotation: the current one first, the root last.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use store::Store;
@@ -13,9 +14,9 @@ use time::OffsetDateTime;
 use crate::authority::{self, Current};
 use crate::cert::Certificate;
 use crate::error::Error;
-use crate::inventory;
 use crate::keyring::issuer_certificate;
 use crate::records::{AuthorityRecord, AuthorityState, Role};
+use crate::tally::Tally;
 
 /// Which files were placed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -50,7 +51,18 @@ pub fn publish_certificates(
 /// The certificates of `chain.crt`: issuing CAs with certificates in force, the current one first, then
 /// the root.
 pub fn chain(store: &Store, current: &Current, now: OffsetDateTime) -> Result<Vec<Certificate>, Error> {
-    let live = inventory::live_by_issuer(store, now)?;
+    let earlier: Vec<AuthorityRecord> = authority::list(store)?
+        .into_iter()
+        .filter(|record| match (record.role, record.state) {
+            (Role::Issuing, AuthorityState::Retired) => record.key_id != current.pair.record.issuing,
+            (Role::Issuing, _) | (Role::Root | Role::RootAndIssuing, _) => false,
+        })
+        .collect();
+    // Without an earlier generation there is nothing to count.
+    let live = match earlier.is_empty() {
+        true => BTreeMap::new(),
+        false => Tally::new(store.clone()).live(now)?,
+    };
     let mut chain = Vec::new();
     let mut add = |record: &AuthorityRecord| -> Result<(), Error> {
         chain.push(issuer_certificate(record)?.certificate().clone());
@@ -59,13 +71,9 @@ pub fn chain(store: &Store, current: &Current, now: OffsetDateTime) -> Result<Ve
     if current.pair.record.issuing != current.pair.record.root {
         add(&current.issuing.record)?;
     }
-    for record in authority::list(store)? {
-        let earlier = match (record.role, record.state) {
-            (Role::Issuing, AuthorityState::Retired) => record.key_id != current.pair.record.issuing,
-            (Role::Issuing, _) | (Role::Root | Role::RootAndIssuing, _) => false,
-        };
-        if earlier && live.get(&record.key_id).is_some_and(|&count| count > 0) {
-            add(&record)?;
+    for record in &earlier {
+        if live.get(&record.key_id).is_some_and(|&count| count > 0) {
+            add(record)?;
         }
     }
     add(&current.root.record)?;

@@ -3,6 +3,7 @@ use std::time::Duration as StdDuration;
 use time::Duration;
 
 use super::*;
+use crate::cert::KeyId;
 use crate::records::{IssuedProfile, Lineage, Predecessor};
 use crate::testing::NOW;
 
@@ -170,7 +171,7 @@ fn counts() {
         record("4000000004", "d", 0, 0),
     ]);
     assert_eq!(count(&store).unwrap(), 4);
-    let live = live_by_issuer(&store, NOW).unwrap();
+    let live = Tally::new(store).live(NOW).unwrap();
     assert_eq!(live.get(&KeyId::from_bytes([10; 20])), Some(&2), "the last second still counts");
     assert_eq!(live.get(&KeyId::from_bytes([14; 20])), Some(&1));
 }

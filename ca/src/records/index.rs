@@ -1,7 +1,7 @@
 //! Where index entries lie, and what is in them. They hold no truth: they lead to a serial.
 
 use minicbor::{Decode, Encode};
-use store::{Format, Key, Record};
+use store::{Format, Key, KeyRange, Record};
 
 use crate::cert::{Fingerprint, KeyId, Serial};
 
@@ -32,6 +32,18 @@ pub(crate) fn of_name(name: &str) -> Key {
 /// All that end in one second.
 pub(crate) fn by_expiry(not_after: i64) -> Key {
     Key::new("issued-by-expiry").part(ordered(not_after))
+}
+
+/// All, by their end.
+pub(crate) fn expiries() -> KeyRange {
+    Key::new("issued-by-expiry").children()
+}
+
+/// The second in a key of [`by_expiry`]; `None` for keys of other indices.
+pub(crate) fn expiry_of(key: &Key) -> Option<i64> {
+    let digits = key.as_bytes().strip_prefix(b"issued-by-expiry/")?.get(..16)?;
+    let ordered = u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+    Some((ordered ^ (1 << 63)) as i64)
 }
 
 pub(crate) fn by_fingerprint(fingerprint: &Fingerprint) -> Key {

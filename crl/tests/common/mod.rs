@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 
 use aws_lc_rs::rand::SystemRandom;
+use ca::authority::Current;
 use ca::cert::{Certificate, Csr, KeyId, Serial};
 use ca::constraints::NameConstraints;
 use ca::hierarchy::{Init, Initialised, RootKeyPlace, init};
@@ -86,7 +87,8 @@ impl Pki {
         let subject = Subject::typed(LeafKind::Client, name, &[]).unwrap();
         let order = Order::new(&csr, LeafKind::Client, subject, None, Requester::local("test"));
         let (random, policy) = (SystemRandom::new(), Policy::default());
-        let desk = Desk { store: &self.store, keyring: &self.keyring, policy: &policy, random: &random };
+        let (store, current) = (&self.store, &Current::followed(&self.store));
+        let desk = Desk { store, current, keyring: &self.keyring, policy: &policy, random: &random };
         desk.issue(&order, self.now)
     }
 

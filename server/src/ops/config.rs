@@ -73,7 +73,7 @@ impl Operation for ConfigSet {
         if let Some(address) = moves {
             wait_for(pki, address);
         }
-        Ok(view(&pki.settings()?, setting))
+        Ok(view(&*pki.settings()?, setting))
     }
 }
 

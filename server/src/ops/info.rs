@@ -1,6 +1,5 @@
 //! Who we are and where: `pki info`.
 
-use ca::inventory;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use trust::{Action, Permit};
@@ -61,7 +60,7 @@ impl Operation for Info {
             public_url: pki.settings()?.public_url().map(|url| url.to_string()),
             authorities: doctor::current_authorities(pki, now)?,
             lists: lists.iter().map(|list| pki.crl_view(list)).collect::<Result<_, _>>()?,
-            issued: inventory::count(pki.store())?,
+            issued: pki.tally().issued()?,
             sequence: pki.store().head().0,
         })
     }

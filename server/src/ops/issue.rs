@@ -2,6 +2,8 @@
 
 mod run;
 
+pub(super) use run::in_parallel;
+
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use trust::{Action, Permit};

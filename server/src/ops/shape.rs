@@ -33,8 +33,18 @@ pub(super) fn planned(
 ) -> Result<CertificateView, Error> {
     let certificate =
         record.der.as_deref().map(Certificate::from_der).transpose().map_err(ca::Error::from)?;
+    Ok(read(record, certificate.as_ref(), revocation, now))
+}
+
+/// The same for a certificate that was read already.
+pub(super) fn read(
+    record: &IssuedRecord,
+    certificate: Option<&Certificate>,
+    revocation: Option<Revocation>,
+    now: OffsetDateTime,
+) -> CertificateView {
     let not_before = record.not_before.unwrap_or(record.issued_at);
-    Ok(CertificateView {
+    CertificateView {
         serial: record.serial.to_string(),
         name: record.name.clone(),
         profile: record.profile.as_str().to_owned(),
@@ -51,7 +61,7 @@ pub(super) fn planned(
         project: record.project.clone(),
         status: status(revocation.as_ref(), record.ends(), now),
         revocation: revocation.as_ref().map(revoked),
-    })
+    }
 }
 
 /// A certificate that was just revoked, whether the inventory knows it or not.
@@ -87,7 +97,7 @@ pub(super) fn moment(seconds: i64) -> OffsetDateTime {
 
 /// Every authority, in the order of [`records`].
 pub(super) fn authorities(pki: &Pki, now: OffsetDateTime) -> Result<Vec<AuthorityView>, Error> {
-    let live = inventory::live_by_issuer(pki.store(), now)?;
+    let live = pki.tally().live(now)?;
     records(pki)?.iter().map(|record| view(record, &live)).collect()
 }
 
@@ -104,7 +114,7 @@ pub(super) fn authority(
     record: &AuthorityRecord,
     now: OffsetDateTime,
 ) -> Result<AuthorityView, Error> {
-    view(record, &inventory::live_by_issuer(pki.store(), now)?)
+    view(record, &pki.tally().live(now)?)
 }
 
 fn view(record: &AuthorityRecord, live: &BTreeMap<KeyId, u64>) -> Result<AuthorityView, Error> {

@@ -1,7 +1,6 @@
 //! How issuance runs: the requests become orders, the authority's desk does the rest.
 
 use ca::cert::{Csr, DnsName, Script};
-use ca::issue::Desk;
 use ca::plan::{Delivery, Order, Planned, Requester};
 use ca::renew::{self, SuccessorKey};
 use ca::subject::{LeafKind, Subject};
@@ -38,7 +37,12 @@ fn order(request: &Issue, permit: &Permit) -> Result<Order, Error> {
 }
 
 fn reply(pki: &Pki, issued: &ca::plan::Issued, now: OffsetDateTime) -> Result<Issued, Error> {
-    let certificate = shape::certificate(pki, &issued.record, now)?;
+    // What was made just now was not revoked when it was made.
+    let revocation = match issued.delivery {
+        Delivery::New => None,
+        Delivery::Repeated => pki.revoked().find(&issued.record.issuer, &issued.record.serial)?,
+    };
+    let certificate = shape::read(&issued.record, Some(&issued.certificate), revocation, now);
     let warnings =
         issued.shortened.iter().map(ToString::to_string).chain(look_alikes(&certificate)).collect();
     Ok(Issued {
@@ -82,7 +86,7 @@ pub(super) fn issue(
 ) -> Result<Issued, Error> {
     let order = order(request, permit)?;
     let policy = pki.policy()?;
-    let desk = Desk { store: pki.store(), keyring: pki.keyring(), policy: &policy, random: pki.random() };
+    let desk = pki.desk(&policy);
     if !request.dry_run {
         return reply(pki, &desk.issue(&order, now)?, now);
     }
@@ -110,7 +114,7 @@ pub(super) fn issue_many(
         return Err(Error::Limit { what: "requests", count, limit: IssueMany::LIMIT });
     }
     let policy = pki.policy()?;
-    let desk = Desk { store: pki.store(), keyring: pki.keyring(), policy: &policy, random: pki.random() };
+    let desk = pki.desk(&policy);
     // Checking a request's signature costs more than making a certificate's: it is done on every core.
     let parsed = in_parallel(&request.requests, |row| order(row, permit));
     let mut orders = Vec::with_capacity(count);
@@ -161,12 +165,12 @@ pub(super) fn renew(
     let by = Requester::local(permit.peer().to_string());
     let order = renew::order(pki.store(), &predecessor, key, by, now)?;
     let policy = pki.policy()?;
-    let desk = Desk { store: pki.store(), keyring: pki.keyring(), policy: &policy, random: pki.random() };
+    let desk = pki.desk(&policy);
     Ok(Renewed::Renewed(Box::new(reply(pki, &desk.issue(&order, now)?, now)?)))
 }
 
 /// Applies `work` to every item, on every core, and keeps the order.
-fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+pub(in crate::ops) fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let share = items.len().div_ceil(workers).max(1);
     std::thread::scope(|scope| {
