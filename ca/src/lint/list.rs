@@ -1,10 +1,13 @@
 //! The rules for a certificate revocation list, RFC 5280 §5: read front to back without keeping an
 //! entry, so that a million of them need no memory beside the bytes themselves.
 
+mod usual;
+
 use der::asn1::{AnyRef, GeneralizedTime, ObjectIdentifier, OctetStringRef, UtcTime};
 use der::{Decode, Reader, SliceReader, Tag, TagNumber};
 use time::{Duration, OffsetDateTime};
 
+use self::usual::Moment;
 use super::{Findings, ForList, LintError, Linted, Rule, signature_algorithm, unreadable};
 use crate::issuer::IssuerCertificate;
 
@@ -69,7 +72,7 @@ impl Lint<'_> {
             Ok(_) | Err(_) => self.findings.add(Rule::Validity, "there is no nextUpdate (§5.1.2.5)"),
         }
         if Tag::peek(reader).is_ok_and(|tag| tag == Tag::Sequence) {
-            reader.sequence(|reader| self.entries(reader, this_update))?;
+            self.entries(AnyRef::decode(reader)?.value(), this_update)?;
         }
         let extensions = AnyRef::decode(reader)?;
         let wrapped = Tag::ContextSpecific { constructed: true, number: TagNumber(0) };
@@ -114,15 +117,25 @@ impl Lint<'_> {
         demand(issuer.contains(now), format!("its issuer is not valid at {now}"));
     }
 
-    fn entries(&mut self, reader: &mut SliceReader<'_>, this_update: OffsetDateTime) -> der::Result<()> {
-        if reader.is_finished() {
+    fn entries(&mut self, mut rest: &[u8], this_update: OffsetDateTime) -> der::Result<()> {
+        if rest.is_empty() {
             self.findings.add(Rule::Entries, "an empty list of entries must be absent");
         }
+        let latest = Moment::of(this_update);
         let mut last: &[u8] = &[];
-        while !reader.is_finished() {
+        while !rest.is_empty() {
+            if let Some(usual) = usual::first(rest)
+                && usual.date <= latest
+                && (last.len(), last) < (usual.serial.len(), usual.serial)
+            {
+                (last, rest) = (usual.serial, usual.rest);
+                continue;
+            }
+            let mut reader = SliceReader::new(rest)?;
             // Thousands of findings of one kind say no more than one.
             if !self.findings.0.is_empty() {
                 reader.tlv_bytes()?;
+                rest = after(&reader, rest);
                 continue;
             }
             let (serial, date) = reader.sequence(|reader| -> der::Result<_> {
@@ -143,6 +156,7 @@ impl Lint<'_> {
                 format!("{} is revoked at {date}, after thisUpdate", shown())
             });
             last = serial;
+            rest = after(&reader, rest);
         }
         Ok(())
     }
@@ -224,6 +238,12 @@ impl Lint<'_> {
             format!("{} is not above {}", hex::encode(number), hex::encode(previous.unwrap_or_default()))
         });
     }
+}
+
+/// What is left of `bytes` when a reader has read its part.
+fn after<'a>(reader: &SliceReader<'_>, bytes: &'a [u8]) -> &'a [u8] {
+    let left = usize::try_from(reader.remaining_len()).unwrap_or(0);
+    &bytes[bytes.len() - left..]
 }
 
 /// An Extension (§4.1): its identifier, whether it is critical, its content.
