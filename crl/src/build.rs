@@ -22,6 +22,9 @@ use crate::{
 /// Who publishes, in the audit trail.
 const WHO: &str = "system";
 
+/// A larger list is checked and digested at the same time.
+const LARGE: usize = 1 << 20;
+
 /// A signed list that is not placed yet.
 pub(crate) struct SignedList {
     pub(crate) record: ListRecord,
@@ -120,8 +123,16 @@ fn lint_list(
     let count = entries.clone().count() as u64;
     let tbs = to_be_signed(&head, entries.clone());
     let last = previous.map(|previous| previous.number);
-    check(&tbs, &head, last, entries).map_err(|source| Error::Check { issuer: issuer_id, source })?;
-    let digest = sha256(&tbs);
+    let checked = || check(&tbs, &head, last, entries);
+    let (checked, digest) = match tbs.len() > LARGE {
+        // Each of the two reads all of it once.
+        true => std::thread::scope(|scope| {
+            let digest = scope.spawn(|| sha256(&tbs));
+            (checked(), digest.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        }),
+        false => (checked(), sha256(&tbs)),
+    };
+    checked.map_err(|source| Error::Check { issuer: issuer_id, source })?;
     let last = last.as_ref().map(|last| last.der_content());
     // thisUpdate may lie ahead of a clock that went back: it is the latest time that was known.
     let linted = lint::list(tbs, issuer, last, head.this_update)

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::PoisonError;
+use std::sync::{MutexGuard, PoisonError};
 
 use ca::cert::{KeyId, SignedData};
 use ca::records::AuthorityRecord;
@@ -31,11 +31,12 @@ pub struct Copies {
     pub mended: Vec<PathBuf>,
 }
 
-/// What a comparison rested on: while that is the same, so is its outcome.
-#[derive(PartialEq, Eq)]
-pub(crate) struct Ground {
-    digests: Vec<(KeyId, [u8; 32])>,
-    stamps: Vec<Option<Stamp>>,
+/// What a file was when it was found right or was placed, and the digests of the lists in it: while it is
+/// the same file and the records name the same lists, it is right.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Known {
+    stamp: Stamp,
+    lists: Vec<[u8; 32]>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -44,8 +45,26 @@ enum Deal {
     Mend,
 }
 
-/// The copies that hold one list or several, PEM.
-const COPIES: [&str; 4] = ["root.crl", "ca.crl", "chain.crl", "ca.crl.der"];
+/// The files that hold one list or several under another name.
+pub(crate) const ROOT: &str = "root.crl";
+pub(crate) const CA: &str = "ca.crl";
+pub(crate) const CHAIN: &str = "chain.crl";
+pub(crate) const CA_DER: &str = "ca.crl.der";
+const COPIES: [&str; 4] = [ROOT, CA, CHAIN, CA_DER];
+
+/// How the lists stand in a file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Der,
+    Pem,
+}
+
+/// A file, the lists it is to hold, in this order, and whether it may be placed anew.
+struct Wanted {
+    name: PathBuf,
+    lists: Vec<(KeyId, [u8; 32])>,
+    form: Form,
+}
 
 impl Publisher {
     /// Compares the files with the records, and touches nothing.
@@ -67,79 +86,88 @@ impl Publisher {
     fn compare(&self, now: OffsetDateTime, deal: Deal) -> Result<Copies, Error> {
         let _placing = self.placing.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = self.kept(now)?;
-        let mut digests = Vec::new();
-        for authority in kept.iter() {
-            if let Some(last) = build::last(self.store(), &authority.key_id)? {
-                digests.push((authority.key_id, last.record.digest));
+        let mut copies = Copies::default();
+        let mut unknown = Vec::new();
+        for wanted in self.wanted_files(&kept)? {
+            let lists: Vec<[u8; 32]> = wanted.lists.iter().map(|(_, digest)| *digest).collect();
+            match self.knows(&wanted.name, &lists) {
+                true => {
+                    copies.right.insert(wanted.name);
+                }
+                false => unknown.push((wanted, lists)),
             }
         }
-        let stamps = || {
-            let own = digests.iter().map(|(issuer, _)| Files::own_name(issuer));
-            own.chain(COPIES.map(PathBuf::from)).map(|name| self.files.stamp(&name)).collect()
-        };
-        let ground = Ground { digests: digests.clone(), stamps: stamps() };
-        let known = self.compared.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some((then, copies)) = known
-            && then == ground
-        {
-            *self.compared.lock().unwrap_or_else(PoisonError::into_inner) = Some((then, copies.clone()));
-            return Ok(copies);
-        }
-        let copies = self.compare_all(&kept, &digests.iter().copied().collect(), deal)?;
-        if copies.wrong.is_empty() {
-            let ground = Ground { stamps: stamps(), digests };
-            let quiet = Copies { mended: Vec::new(), ..copies.clone() };
-            *self.compared.lock().unwrap_or_else(PoisonError::into_inner) = Some((ground, quiet));
+        // Each list is read once, and only if a file has to be looked at.
+        let mut found: BTreeMap<KeyId, Option<Vec<u8>>> = BTreeMap::new();
+        for (wanted, lists) in unknown {
+            let name = &wanted.name;
+            let before = self.files.stamp(name);
+            // A list that can't be found anywhere is made anew: until then its files are left alone.
+            let content = self.content(&kept, &wanted, &mut found);
+            let is_right = content.as_ref().is_some_and(|content| self.files.holds(name, content));
+            if is_right && let Some(stamp) = before {
+                self.lock_known().insert(name.clone(), Known { stamp, lists });
+                copies.right.insert(wanted.name);
+                continue;
+            }
+            let mended = match (content, deal) {
+                (Some(content), Deal::Mend) => self.files.place_bytes(name, &content).is_ok(),
+                (Some(_) | None, _) => false,
+            };
+            if mended {
+                self.know(name, lists);
+                copies.mended.push(name.clone());
+                copies.right.insert(wanted.name);
+                continue;
+            }
+            if self.is_earlier(name, &kept) {
+                copies.earlier.insert(name.clone());
+            }
+            copies.wrong.insert(wanted.name);
         }
         Ok(copies)
     }
 
-    fn compare_all(
+    /// Every file that holds lists. Each authority's own comes last, as when they are published.
+    fn wanted_files(&self, kept: &Kept) -> Result<Vec<Wanted>, Error> {
+        let mut on_record = Vec::new();
+        for authority in kept.iter() {
+            if let Some(last) = build::last(self.store(), &authority.key_id)? {
+                on_record.push((authority.key_id, last.record.digest));
+            }
+        }
+        let of = |issuer: &KeyId| on_record.iter().copied().filter(|(found, _)| found == issuer).collect();
+        let mut files = vec![
+            Wanted { name: CHAIN.into(), lists: on_record.clone(), form: Form::Pem },
+            Wanted { name: ROOT.into(), lists: of(&kept.root), form: Form::Pem },
+            Wanted { name: CA.into(), lists: of(&kept.issuing), form: Form::Pem },
+            Wanted { name: CA_DER.into(), lists: of(&kept.issuing), form: Form::Der },
+        ];
+        files.extend(on_record.iter().map(|(issuer, digest)| Wanted {
+            name: Files::own_name(issuer),
+            lists: vec![(*issuer, *digest)],
+            form: Form::Der,
+        }));
+        Ok(files)
+    }
+
+    /// What a file is to hold; `None` if one of its lists can't be found, or there is none yet.
+    fn content(
         &self,
         kept: &Kept,
-        digests: &BTreeMap<KeyId, [u8; 32]>,
-        deal: Deal,
-    ) -> Result<Copies, Error> {
-        let mut lists: Vec<(KeyId, Vec<u8>)> = Vec::new();
-        for authority in kept.iter() {
-            let digest = digests.get(&authority.key_id);
-            if let Some(list) = digest.and_then(|digest| self.list(authority, digest)) {
-                lists.push((authority.key_id, list));
-            }
+        wanted: &Wanted,
+        found: &mut BTreeMap<KeyId, Option<Vec<u8>>>,
+    ) -> Option<Vec<u8>> {
+        for (issuer, digest) in &wanted.lists {
+            let read = || kept.find(issuer).and_then(|authority| self.list(authority, digest));
+            found.entry(*issuer).or_insert_with(read).as_ref()?;
         }
-        let of = |issuer: &KeyId| lists.iter().find(|(found, _)| found == issuer).map(|(_, der)| der);
-        // A list that is being placed at this moment is not found yet: then the chain is left alone.
-        let all = lists.len() == digests.len();
-        let chain: Vec<u8> = lists.iter().flat_map(|(_, der)| pem(&[der])).collect();
-        let one = |issuer: &KeyId| of(issuer).map(|der| pem(&[der]));
-        let mut wanted: Vec<(PathBuf, Option<Vec<u8>>, Deal)> = vec![
-            ("chain.crl".into(), Some(chain), if all { deal } else { Deal::Look }),
-            ("root.crl".into(), one(&kept.root), deal),
-            ("ca.crl".into(), one(&kept.issuing), deal),
-            ("ca.crl.der".into(), of(&kept.issuing).cloned(), deal),
-        ];
-        // Each one's own file last, as when they are published.
-        wanted.extend(digests.keys().map(|issuer| (Files::own_name(issuer), of(issuer).cloned(), deal)));
-        let mut copies = Copies::default();
-        for (name, content, deal) in wanted {
-            let is_right = content.as_ref().is_some_and(|content| self.files.holds(&name, content));
-            let mended = match (is_right, content, deal) {
-                (false, Some(content), Deal::Mend) => self.files.place_bytes(&name, &content).is_ok(),
-                _ => false,
-            };
-            if mended {
-                copies.mended.push(name.clone());
-            }
-            if is_right || mended {
-                copies.right.insert(name);
-                continue;
-            }
-            if self.is_earlier(&name, kept) {
-                copies.earlier.insert(name.clone());
-            }
-            copies.wrong.insert(name);
+        let lists = || wanted.lists.iter().filter_map(|(issuer, _)| found.get(issuer)?.as_deref());
+        match (wanted.form, wanted.lists.is_empty()) {
+            (_, true) => None,
+            (Form::Der, false) => lists().next().map(<[u8]>::to_vec),
+            (Form::Pem, false) => Some(pem(&lists().collect::<Vec<_>>())),
         }
-        Ok(copies)
     }
 
     /// Whether a file holds whole lists of the authorities it is for, and nothing else: what an interrupted
@@ -153,9 +181,9 @@ impl Publisher {
             parts => self.files.holds(name, &pem(parts)),
         };
         let is_for = |authority: &AuthorityRecord| match name.to_str() {
-            Some("chain.crl") => true,
-            Some("root.crl") => authority.key_id == kept.root,
-            Some("ca.crl" | "ca.crl.der") => authority.key_id == kept.issuing,
+            Some(CHAIN) => true,
+            Some(ROOT) => authority.key_id == kept.root,
+            Some(CA | CA_DER) => authority.key_id == kept.issuing,
             _ => name == Files::own_name(&authority.key_id),
         };
         let is_ours = |der: &[u8]| {
@@ -168,8 +196,29 @@ impl Publisher {
         is_whole && lists.iter().all(|der| is_ours(der))
     }
 
+    fn lock_known(&self) -> MutexGuard<'_, BTreeMap<PathBuf, Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers that a file, as it is now, holds these lists.
+    pub(crate) fn know(&self, name: &Path, lists: Vec<[u8; 32]>) {
+        if let Some(stamp) = self.files.stamp(name) {
+            self.lock_known().insert(name.to_owned(), Known { stamp, lists });
+        }
+    }
+
+    /// Whether a file is still one that is known to hold these lists.
+    fn knows(&self, name: &Path, lists: &[[u8; 32]]) -> bool {
+        let stamp = self.files.stamp(name);
+        let known = self.lock_known();
+        known.get(name).is_some_and(|known| Some(known.stamp) == stamp && known.lists == lists)
+    }
+
     /// The list of an authority that the records name, from its own file or from any copy.
     pub(crate) fn list(&self, authority: &AuthorityRecord, digest: &[u8; 32]) -> Option<Vec<u8>> {
+        if self.knows(&Files::own_name(&authority.key_id), &[*digest]) {
+            return self.files.own(&authority.key_id).ok().flatten();
+        }
         let certificate = build::certificate_of(authority).ok()?;
         let is_it = |der: &[u8]| {
             let signed = SignedData::from_der(der).ok();

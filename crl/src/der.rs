@@ -83,6 +83,13 @@ impl Time {
         Time::new(OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH))
     }
 
+    /// How many octets the time of these seconds takes; only its year decides.
+    pub(crate) const fn size_of_unix(seconds: i64) -> usize {
+        // 1950-01-01 and 2050-01-01
+        const UTC: std::ops::Range<i64> = -631_152_000..2_524_608_000;
+        size(if UTC.start <= seconds && seconds < UTC.end { 13 } else { 15 })
+    }
+
     /// GeneralizedTime whatever the year, as an invalidity date needs it (RFC 5280 §5.3.2).
     pub(crate) fn generalized(time: OffsetDateTime) -> Time {
         let mut text = [0; 15];
@@ -155,6 +162,12 @@ mod tests {
         assert_eq!(written(datetime!(2050-01-01 0:00 UTC)), (GENERALIZED_TIME, "20500101000000Z".into()));
         assert_eq!(written(datetime!(2026-11-21 19:00 +1)), (UTC_TIME, "261121180000Z".into()));
         assert_eq!(written(datetime!(1949-12-31 23:59:59 UTC)), (GENERALIZED_TIME, "19491231235959Z".into()));
+        for edge in [-631_152_000, 2_524_608_000] {
+            for seconds in [edge - 1, edge] {
+                assert_eq!(Time::size_of_unix(seconds), Time::from_unix(seconds).size(), "{seconds}");
+            }
+        }
+        assert_eq!(Time::size_of_unix(i64::MAX), Time::from_unix(i64::MAX).size());
         let mut out = Vec::new();
         Time::from_unix(i64::MAX).write(&mut out);
         assert_eq!(&out[2..], b"99991231235959Z");

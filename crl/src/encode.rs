@@ -107,8 +107,22 @@ fn extension(id: &[u8], content: &[u8]) -> Vec<u8> {
 /// Octets that the longest signature, RSA-8192, and what belongs to it need.
 const SIGNATURE: usize = 1_100;
 
-/// A reason's extension is always this long: the code is one octet.
-const REASON_EXTENSION: usize = 12;
+/// A reason's extension up to its last octet, the code: reasonCode in an OCTET STRING that holds an ENUMERATED.
+const REASON_BEFORE: [u8; 11] = [
+    der::SEQUENCE,
+    10,
+    der::OBJECT_IDENTIFIER,
+    3,
+    0x55,
+    0x1d,
+    0x15,
+    der::OCTET_STRING,
+    3,
+    der::ENUMERATED,
+    1,
+];
+/// A reason's extension is always this long.
+const REASON_EXTENSION: usize = REASON_BEFORE.len() + 1;
 /// And an invalidity date's: GeneralizedTime has 15 characters.
 const INVALIDITY_EXTENSION: usize = 26;
 
@@ -131,7 +145,7 @@ fn entry_content(head: &ListHead<'_>, entry: &Entry) -> usize {
         0 => 0,
         extensions => der::size(extensions),
     };
-    der::size(serial_content(entry)) + Time::from_unix(head.date_of(entry)).size() + extensions
+    der::size(serial_content(entry)) + Time::size_of_unix(head.date_of(entry)) + extensions
 }
 
 fn write_entry(out: &mut Vec<u8>, head: &ListHead<'_>, entry: &Entry) {
@@ -149,7 +163,8 @@ fn write_entry(out: &mut Vec<u8>, head: &ListHead<'_>, entry: &Entry) {
     }
     der::header(out, der::SEQUENCE, extensions);
     if entry.reason() != Reason::Unspecified {
-        out.extend(extension(oid::REASON, &[der::ENUMERATED, 1, entry.reason().code()]));
+        out.extend_from_slice(&REASON_BEFORE);
+        out.push(entry.reason().code());
     }
     if let Some(since) = entry.invalidity() {
         let since = OffsetDateTime::from_unix_timestamp(since).unwrap_or(OffsetDateTime::UNIX_EPOCH);

@@ -17,6 +17,7 @@ mod flight;
 mod kept;
 mod list;
 mod number;
+mod placing;
 mod publication;
 mod publish;
 mod read;

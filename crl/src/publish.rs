@@ -5,7 +5,7 @@
 //! whoever asked is told what the lists lack. What was not placed is due at the next occasion.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ca::authority;
@@ -17,7 +17,7 @@ use store::{Store, Table};
 use time::OffsetDateTime;
 
 use crate::build::{self, ListTerms, SignedList, signed_list};
-use crate::copies::{Copies, Ground};
+use crate::copies::Known;
 use crate::files::{Files, Stamp, number_of, tbs_digest};
 use crate::kept::{InForce, Kept};
 use crate::publication::{Publication, Published, Validity, Which};
@@ -38,9 +38,9 @@ pub struct Publisher {
     pub(crate) files: Files,
     flight: Flight<Wanted, Publication>,
     /// Digests of the lists known to be in place.
-    placed: Mutex<BTreeMap<KeyId, ([u8; 32], Stamp)>>,
-    /// What was found right, and when it was so.
-    pub(crate) compared: Mutex<Option<(Ground, Copies)>>,
+    pub(crate) placed: Mutex<BTreeMap<KeyId, ([u8; 32], Stamp)>>,
+    /// Files that were found right or were placed here: what they were then, and the lists they hold.
+    pub(crate) known: Mutex<BTreeMap<PathBuf, Known>>,
     /// Held while files are put together and placed, so that none is made from what is being replaced.
     pub(crate) placing: Mutex<()>,
     /// Authorities whose keys are open although they are not kept here.
@@ -65,7 +65,7 @@ impl Publisher {
             files,
             flight,
             placed,
-            compared: Mutex::default(),
+            known: Mutex::default(),
             placing,
             lent: Mutex::default(),
             in_force: InForce::default(),
@@ -258,92 +258,6 @@ impl Publisher {
             }
         };
         signed_list(&self.store, &signer, &self.revoked, &terms).map(Some)
-    }
-
-    /// Places what was signed: first the files that several authorities share, then each one's own.
-    pub(crate) fn place(
-        &self,
-        kept: &Kept,
-        signed: BTreeMap<KeyId, SignedList>,
-        publication: &mut Publication,
-    ) {
-        if signed.is_empty() {
-            return;
-        }
-        let _placing = self.placing.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(error) = self.place_shared(kept, &signed, publication) {
-            publication.failures.push((None, error));
-            return;
-        }
-        for (issuer, list) in signed {
-            match self.files.place_own(&issuer, &list.der) {
-                Ok(()) => {
-                    if let Some(stamp) = self.files.stamp(&Files::own_name(&issuer)) {
-                        let mut placed = self.placed.lock().unwrap_or_else(PoisonError::into_inner);
-                        placed.insert(issuer, (list.record.digest, stamp));
-                    }
-                    publication.lists.push(Published::new(issuer, &list.record, list.der.len() as u64));
-                }
-                Err(error) => publication.failures.push((Some(issuer), error)),
-            }
-        }
-    }
-
-    fn place_shared(
-        &self,
-        kept: &Kept,
-        signed: &BTreeMap<KeyId, SignedList>,
-        publication: &mut Publication,
-    ) -> Result<(), Error> {
-        let others = self.others(kept, signed, publication)?;
-        let der = |authority: &AuthorityRecord| {
-            let new = signed.get(&authority.key_id).map(|list| list.der.as_slice());
-            new.or_else(|| others.get(&authority.key_id).map(Vec::as_slice))
-        };
-        let chain: Vec<&[u8]> = kept.iter().filter_map(der).collect();
-        self.files.place_pem("chain.crl", &chain)?;
-        if let Some(list) = signed.get(&kept.root) {
-            self.files.place_pem("root.crl", &[&list.der])?;
-        }
-        // An adopted CA that is its own root has one list under both names.
-        if let Some(list) = signed.get(&kept.issuing) {
-            self.files.place_der("ca.crl.der", &list.der)?;
-            self.files.place_pem("ca.crl", &[&list.der])?;
-        }
-        Ok(())
-    }
-
-    /// The lists in place of the authorities that get no new one now.
-    fn others(
-        &self,
-        kept: &Kept,
-        signed: &BTreeMap<KeyId, SignedList>,
-        publication: &mut Publication,
-    ) -> Result<BTreeMap<KeyId, Vec<u8>>, Error> {
-        let mut others = BTreeMap::new();
-        for authority in kept.iter().filter(|authority| !signed.contains_key(&authority.key_id)) {
-            let issuer = authority.key_id;
-            let path = || self.files.path(Files::own_name(&issuer));
-            // The one on record, wherever it lies; an older one only where that is lost.
-            let last = build::last(&self.store, &issuer)?;
-            if let Some(der) = last.and_then(|last| self.list(authority, &last.record.digest)) {
-                others.insert(issuer, der);
-                continue;
-            }
-            match self.files.own(&issuer)? {
-                Some(der) if tbs_digest(&der).is_some() => {
-                    others.insert(issuer, der);
-                }
-                Some(_) => {
-                    publication.failures.push((Some(issuer), Error::NotAList { issuer, path: path() }))
-                }
-                None => {
-                    let path = self.files.path(Path::new("chain.crl"));
-                    publication.failures.push((Some(issuer), Error::MissingList { issuer, path }));
-                }
-            }
-        }
-        Ok(others)
     }
 
     pub(crate) fn store(&self) -> &Store {
