@@ -1,8 +1,10 @@
 //! `pki revoke`.
 
+use std::path::{Path, PathBuf};
+
 use serde::Serialize;
 use server::ops::{
-    revoke::{Revoke, Revoked},
+    revoke::{Revoke, RevokeMany, Revoked},
     view::CertificateView,
 };
 
@@ -29,11 +31,19 @@ Examples:
   pki revoke alice
   pki revoke 4a3f9c01 --reason keyCompromise
   pki revoke lost-laptop.crt --reason keyCompromise
-  pki revoke alice --all            every live certificate of that name")]
+  pki revoke alice --all            every live certificate of that name
+  pki revoke --from serials.txt --reason cessationOfOperation")]
 pub struct Args {
     /// Names, serials, fingerprints or files
-    #[arg(value_name = "NAME|SERIAL|FILE", required = true)]
+    #[arg(value_name = "NAME|SERIAL|FILE", required_unless_present = "from", conflicts_with = "from")]
     which: Vec<String>,
+
+    /// Revoke what this file names, a serial, fingerprint or name a line; `-` for standard input
+    ///
+    /// Up to 200,000 at once: all are found and decided before the first is revoked, and one list at the
+    /// end names them all. Empty lines and those that begin with `#` are passed over.
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
 
     /// Why, in the words of RFC 5280
     #[arg(long, value_name = "REASON")]
@@ -64,7 +74,47 @@ impl From<Revoked> for Planned {
     }
 }
 
+/// The most octets of a file that names what is to be revoked: 64 for each.
+const LIST_LIMIT: u64 = 64 * RevokeMany::LIMIT as u64;
+
+fn run_many(args: &Args, file: &Path, context: &mut Context) -> Result<Outcome, CommandError> {
+    let bytes = context.read(file, LIST_LIMIT)?;
+    let text = context.text(file, bytes)?;
+    let words: Vec<String> = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(str::to_owned)
+        .collect();
+    if words.is_empty() {
+        return Err(CommandError::usage(format!("{} names nothing", file.display()))
+            .hint("expected a serial, fingerprint or name a line"));
+    }
+    let reply = context.connect()?.call(RevokeMany {
+        words,
+        reason: args.reason.clone(),
+        all: args.all,
+        dry_run: args.dry_run,
+    })?;
+    let (revoked, already) = (reply.revoked, reply.already);
+    let done = if args.dry_run { "would be revoked" } else { "revoked" };
+    context.output.reply(&reply, |output| {
+        output.line(&format!("{} {done}", view::count(revoked, "certificate", "certificates")))
+    })?;
+    if already > 0 {
+        context.output.say(&format!("{} had been revoked before", view::count(already, "other", "others")));
+    }
+    if args.dry_run {
+        context.output.say("nothing was done: --dry-run");
+        return Ok(Outcome::Done);
+    }
+    Ok(view::publication(&reply.publication, &mut context.output))
+}
+
 pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> {
+    if let Some(file) = &args.from {
+        return run_many(args, file, context);
+    }
     let now = context.now();
     let selectors =
         args.which.iter().map(|word| select(word, context)).collect::<Result<Vec<_>, CommandError>>()?;

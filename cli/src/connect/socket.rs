@@ -30,8 +30,16 @@ const DEADLINE: Duration = Duration::from_secs(15 * 60);
 const SILENCE: Duration = Duration::from_secs(60);
 
 /// Operations that may be silent for long: they work through everything, or wait for others.
-const LONG: [&str; 7] =
-    ["acme-issue", "acme-renew", "acme-revoke", "audit-verify", "ca-rotate", "doctor", "issue-many"];
+const LONG: [&str; 8] = [
+    "acme-issue",
+    "acme-renew",
+    "acme-revoke",
+    "audit-verify",
+    "ca-rotate",
+    "doctor",
+    "issue-many",
+    "revoke-many",
+];
 
 /// A running service.
 pub struct Service {

@@ -103,6 +103,7 @@ operations! {
     ops::issue::Renew,
     ops::revoke::Release,
     ops::revoke::Revoke,
+    ops::revoke::RevokeMany,
 }
 
 /// Every route of every listener.

@@ -49,6 +49,46 @@ impl Operation for Revoke {
     }
 }
 
+/// Revokes certificates by the hundred thousand, all for one reason: one refusal leaves everything as it was,
+/// and one list at the end names them all. The answer counts instead of telling of each.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RevokeMany {
+    /// Serials, fingerprints, or names of which one certificate is valid; at most [`RevokeMany::LIMIT`].
+    pub words: Vec<String>,
+    /// The reason, as in [`Revoke`].
+    pub reason: Option<String>,
+    /// Every live certificate of a name, as in [`Revoke`].
+    pub all: bool,
+    /// Say how many would be revoked, and do nothing.
+    pub dry_run: bool,
+}
+
+impl RevokeMany {
+    /// How many words one call may carry.
+    pub const LIMIT: usize = 200_000;
+}
+
+/// What became of many.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RevokedMany {
+    /// How many were revoked by this (under `dry_run`: would be).
+    pub revoked: u64,
+    /// How many had been revoked before.
+    pub already: u64,
+    /// Whether the lists are in place.
+    pub publication: Publication,
+}
+
+impl Operation for RevokeMany {
+    const NAME: &'static str = "revoke-many";
+    const ACTION: Action = Action::Revoke;
+    type Reply = RevokedMany;
+
+    fn run(self, pki: &Pki, permit: &Permit, now: OffsetDateTime) -> Result<RevokedMany, Error> {
+        run::revoke_many(self, pki, permit, now)
+    }
+}
+
 /// Lifts a certificateHold.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Release {

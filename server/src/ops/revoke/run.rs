@@ -11,8 +11,9 @@ use store::Versioned;
 use time::OffsetDateTime;
 use trust::Permit;
 
-use super::{Release, Released, Revoke, Revoked, SELECTORS};
+use super::{Release, Released, Revoke, RevokeMany, Revoked, RevokedMany, SELECTORS};
 use crate::Pki;
+use crate::ops::issue::in_parallel;
 use crate::ops::view::{Publication, Selector};
 use crate::ops::{Error, select, shape};
 
@@ -35,18 +36,13 @@ pub(super) fn revoke(
         return Err(Error::Limit { what: "certificates", count, limit: SELECTORS });
     }
     let reason = reason(request.reason.as_deref())?;
+    let names = if request.all { Names::All } else { Names::One };
     let mut targets = Targets::default();
     for selector in &request.selectors {
-        find(request, selector, pki, now, &mut targets)?;
+        find(names, selector, pki, now, &mut targets)?;
     }
     let asked = Request { reason, invalidity: None, now };
-    let revoked = match request.dry_run {
-        true => crl::plan(pki.store(), &targets.targets, &asked)?,
-        false => {
-            let who = permit.peer().to_string();
-            crl::revoke_found(pki.store(), &targets.targets, &targets.given, &asked, &who)?
-        }
-    };
+    let revoked = decide(&targets, &asked, request.dry_run, pki, permit)?;
     let mut certificates = Vec::with_capacity(revoked.len());
     let mut already = Vec::new();
     let mut issuers: BTreeSet<KeyId> = BTreeSet::new();
@@ -66,6 +62,55 @@ pub(super) fn revoke(
     Ok(Revoked { certificates, already, publication })
 }
 
+/// Revokes what was found, or says what that would come to.
+fn decide(
+    targets: &Targets,
+    asked: &Request,
+    dry_run: bool,
+    pki: &Pki,
+    permit: &Permit,
+) -> Result<Vec<crl::Revoked>, Error> {
+    if dry_run {
+        return Ok(crl::plan(pki.store(), &targets.targets, asked)?);
+    }
+    let who = permit.peer().to_string();
+    Ok(crl::revoke_found(pki.store(), &targets.targets, &targets.given, asked, &who)?)
+}
+
+pub(super) fn revoke_many(
+    request: RevokeMany,
+    pki: &Pki,
+    permit: &Permit,
+    now: OffsetDateTime,
+) -> Result<RevokedMany, Error> {
+    let count = request.words.len();
+    if count > RevokeMany::LIMIT {
+        return Err(Error::Limit { what: "certificates", count, limit: RevokeMany::LIMIT });
+    }
+    let reason = reason(request.reason.as_deref())?;
+    let names = if request.all { Names::All } else { Names::One };
+    let selectors: Vec<Selector> = request.words.into_iter().map(Selector::Word).collect();
+    // Each is looked up in several indices: on every core.
+    let found = in_parallel(&selectors, |selector| {
+        let mut targets = Targets::default();
+        find(names, selector, pki, now, &mut targets)?;
+        Ok::<_, Error>(targets.targets)
+    });
+    let mut targets = Targets::default();
+    for found in found {
+        targets.targets.extend(found?);
+    }
+    let asked = Request { reason, invalidity: None, now };
+    let revoked = decide(&targets, &asked, request.dry_run, pki, permit)?;
+    let already = revoked.iter().filter(|one| one.outcome == Outcome::Already).count() as u64;
+    let issuers: BTreeSet<KeyId> = revoked.iter().map(|one| one.target.issuer).collect();
+    let publication = match request.dry_run {
+        true => Publication::Published { lists: Vec::new() },
+        false => pki.publish_after(issuers, now),
+    };
+    Ok(RevokedMany { revoked: revoked.len() as u64 - already, already, publication })
+}
+
 /// Parses a reason, in RFC 5280's spelling or with hyphens.
 pub(in crate::ops) fn reason(word: Option<&str>) -> Result<Reason, Error> {
     match word {
@@ -74,8 +119,17 @@ pub(in crate::ops) fn reason(word: Option<&str>) -> Result<Reason, Error> {
     }
 }
 
+/// How many certificates a name may mean.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Names {
+    /// Every live one that bears it.
+    All,
+    /// One, or it is asked which.
+    One,
+}
+
 fn find(
-    request: &Revoke,
+    names: Names,
     selector: &Selector,
     pki: &Pki,
     now: OffsetDateTime,
@@ -97,7 +151,7 @@ fn find(
     match meant.len() {
         0 => return Err(Error::NotValid { word: select::word(selector, &meant) }),
         1 => {}
-        _ if request.all => {}
+        _ if names == Names::All => {}
         _ => return Err(inventory::ambiguous(&select::word(selector, &meant), &meant).into()),
     }
     targets.targets.extend(meant.iter().map(|meant| Target::from(&meant.record)));

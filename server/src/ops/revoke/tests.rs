@@ -37,6 +37,31 @@ fn what_is_answered_is_listed() {
 }
 
 #[test]
+fn many_are_revoked_by_one_call_and_named_by_one_list() {
+    let dir = tempfile::tempdir().unwrap();
+    let pki = made(&dir.path().join("pki"));
+    let serials: Vec<String> =
+        (0..5).map(|number| issue(&pki, &format!("web-{number}")).certificate.serial).collect();
+    pki.run(by_name("web-0"), &Peer::InProcess, at(20)).unwrap();
+    let number = || pki.publisher().lists(at(20)).unwrap()[0].number;
+    let before = number();
+    let words =
+        |more: &[&str]| serials.iter().cloned().chain(more.iter().map(|&word| word.to_owned())).collect();
+    let many = |words: Vec<String>| RevokeMany { words, reason: None, all: false, dry_run: false };
+    let refused = pki.run(many(words(&["nobody"])), &Peer::InProcess, at(30)).unwrap_err();
+    assert!(matches!(refused, Error::Ca(ca::Error::NotFound { .. })), "{refused}");
+    assert_eq!(number(), before, "one refusal leaves everything as it was");
+    let planned = RevokeMany { dry_run: true, ..many(words(&[])) };
+    let planned = pki.run(planned, &Peer::InProcess, at(30)).unwrap();
+    assert_eq!((planned.revoked, planned.already, number()), (4, 1, before));
+    let revoked = pki.run(many(words(&["web-1"])), &Peer::InProcess, at(30)).unwrap();
+    assert_eq!((revoked.revoked, revoked.already, lists(&revoked.publication)), (4, 1, 5));
+    assert_eq!(number(), before.max(crl::CrlNumber::next(Some(before), at(30)).unwrap()));
+    let words = vec![String::new(); RevokeMany::LIMIT + 1];
+    assert!(matches!(pki.run(many(words), &Peer::InProcess, at(40)), Err(Error::Limit { .. })));
+}
+
+#[test]
 fn a_list_that_fails_is_pending_and_the_revocation_stands() {
     let dir = tempfile::tempdir().unwrap();
     let pki = made(&dir.path().join("pki"));
