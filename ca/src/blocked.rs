@@ -6,7 +6,7 @@
 use minicbor::{Decode, Encode};
 use store::{Batch, Format, Key, Record, Store, Table, Versioned};
 
-use crate::cert::{PublicKey, Serial};
+use crate::cert::{PublicKey, Serial, lower_hex};
 
 /// Why and since when a key is blocked, under `blocked-key/SPKI`.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -29,7 +29,7 @@ impl Record for BlockedKey {
 
 /// Where a key's block lies, or would lie.
 pub fn key(spki_digest: &[u8; 32]) -> Key {
-    Table::<BlockedKey>::key(hex::encode(spki_digest))
+    Table::<BlockedKey>::key(lower_hex(spki_digest))
 }
 
 /// Adds the blocking of a key to a batch.
@@ -39,5 +39,5 @@ pub fn block(batch: &mut Batch, spki_digest: &[u8; 32], record: &BlockedKey) {
 
 /// Whether a key is blocked; a batch that relies on it not being so expects [`key`] to be absent.
 pub fn find(store: &Store, public_key: &PublicKey) -> Result<Option<Versioned<BlockedKey>>, store::Error> {
-    Table::get(store, hex::encode(public_key.digest()))
+    Table::get(store, lower_hex(&public_key.digest()))
 }

@@ -55,6 +55,7 @@ pub enum IssuerError {
 #[derive(Clone, Debug)]
 pub struct IssuerCertificate {
     certificate: Certificate,
+    pem: String,
     name: DistinguishedName,
     key_identifier: Vec<u8>,
     constraints: NameConstraints,
@@ -91,12 +92,18 @@ impl IssuerCertificate {
             Some(octets) => octets.to_vec(),
             None => certificate.public_key().key_id().as_bytes().to_vec(),
         };
-        Ok(IssuerCertificate { name, key_identifier, constraints, path_length, certificate })
+        let pem = certificate.to_pem();
+        Ok(IssuerCertificate { pem, name, key_identifier, constraints, path_length, certificate })
     }
 
     /// The certificate itself.
     pub fn certificate(&self) -> &Certificate {
         &self.certificate
+    }
+
+    /// The same in PEM; it goes with every leaf.
+    pub fn pem(&self) -> &str {
+        &self.pem
     }
 
     /// The identifier under which it is recorded and published.

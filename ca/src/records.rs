@@ -321,16 +321,17 @@ impl IssuedRecord {
 
     /// Adds the record and all its index entries to a batch.
     pub fn put(&self, batch: &mut Batch) {
-        Table::put(batch, self.serial.to_string(), self);
+        let serial = self.serial.to_string();
+        Table::put(batch, &serial, self);
         let entry = IndexRecord { serial: self.serial, issuer: self.issuer };
         let value = Table::<IndexRecord>::encode(&entry);
         batch.put(index::by_name(&self.name, self.issued_at, &self.serial), value.clone());
-        batch.put(index::by_expiry(self.not_after).part(self.serial.to_string()), value.clone());
+        batch.put(index::by_expiry(self.not_after).part(&serial), value.clone());
         if let Some(fingerprint) = self.fingerprint() {
             batch.put(index::by_fingerprint(&fingerprint), value.clone());
         }
         if let Some(key) = &self.key {
-            batch.put(index::by_key(key).part(self.serial.to_string()), value.clone());
+            batch.put(index::by_key(key).part(&serial), value.clone());
         }
         if let Some(request) = &self.request {
             batch.put(index::by_request(request), value);

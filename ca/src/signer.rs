@@ -3,7 +3,7 @@
 //! It takes only bytes that passed [`crate::lint`] for this very key. What others build on (an authority's
 //! certificate, a list) leaves only if its signature verifies with the public key, and so does whatever RSA
 //! signs: a fault in memory or in the library is an error here, not a broken certificate out there. A leaf
-//! by ECDSA or Ed25519 is not verified one by one (`docs/decisions/0007-signatures-we-verify.md`): the key
+//! by ECDSA or Ed25519 is not verified one by one (`docs/decisions/0008-signatures-we-verify.md`): the key
 //! has shown that it works when it was opened ([`prove`]), and whoever asked verifies what it was given.
 
 use aws_lc_rs::digest::digest;

@@ -22,6 +22,9 @@ use crate::{CrlNumber, Error, ParsedList};
 /// The most octets of a list that are read back: some twenty million entries.
 const LARGEST: usize = 1 << 30;
 
+/// Lines of PEM that are written at once.
+const LINES: usize = 512;
+
 const END: &str = "-----END X509 CRL-----\n";
 
 /// What tells a file from the one that takes its place.
@@ -135,11 +138,16 @@ pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
 /// Writes one PEM block (RFC 7468 §9), 64 characters a line, without holding its text.
 fn write_pem(out: &mut dyn Write, der: &[u8]) -> io::Result<()> {
     out.write_all(b"-----BEGIN X509 CRL-----\n")?;
-    let mut line = [0; 65];
-    for octets in der.chunks(48) {
-        let written = STANDARD.encode_slice(octets, &mut line).map_err(io::Error::other)?;
-        line[written] = b'\n';
-        out.write_all(&line[..=written])?;
+    // Some hundred lines at a time: a large list has a million.
+    let mut lines = vec![0; 65 * LINES];
+    for octets in der.chunks(48 * LINES) {
+        let mut filled = 0;
+        for octets in octets.chunks(48) {
+            filled += STANDARD.encode_slice(octets, &mut lines[filled..]).map_err(io::Error::other)?;
+            lines[filled] = b'\n';
+            filled += 1;
+        }
+        out.write_all(&lines[..filled])?;
     }
     out.write_all(END.as_bytes())
 }

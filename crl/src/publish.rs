@@ -24,6 +24,11 @@ use crate::publication::{Publication, Published, Validity, Which};
 use crate::revoke::ReleaseMark;
 use crate::{CrlNumber, Error, Flight, ListRecord, Placed, RevokedSet, Standing};
 
+/// A list of more entries than this takes long enough for others to feel it.
+const LARGE: usize = 50_000;
+/// How much such a list gives way: a tenth of the processor is left to it where somebody else wants all.
+const NICE: i32 = 10;
+
 #[derive(Default)]
 struct Wanted {
     issuers: BTreeSet<KeyId>,
@@ -107,7 +112,23 @@ impl Publisher {
             all.issuers.extend(&wanted.issuers);
             all.for_a_year.extend(&wanted.for_a_year);
         };
-        Ok(self.flight.share(add, |all| self.build(&all, validity, now)))
+        Ok(self.flight.share(add, |all| self.build_aside(&all, validity, now)))
+    }
+
+    /// A large list is made by a thread that gives way to whoever issues meanwhile.
+    fn build_aside(&self, wanted: &Wanted, validity: Validity, now: OffsetDateTime) -> Publication {
+        let is_large = |issuer| self.revoked.count(issuer).is_ok_and(|count| count > LARGE);
+        if !wanted.issuers.iter().any(is_large) {
+            return self.build(wanted, validity, now);
+        }
+        std::thread::scope(|scope| {
+            let builder = scope.spawn(|| {
+                // Of this thread alone, and of those that it starts. If it is denied, the list is made all the same.
+                let _ = rustix::process::nice(NICE);
+                self.build(wanted, validity, now)
+            });
+            builder.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
     }
 
     fn wanted(&self, which: &Which, now: OffsetDateTime) -> Result<Wanted, Error> {

@@ -57,6 +57,7 @@ fn main() -> Result<(), Failed> {
             each(raw),
         );
     }
+    pki.tally().keep(now())?;
     if revoke > 0 {
         let begun = Instant::now();
         let words = serials.into_iter().take(revoke).collect();

@@ -188,7 +188,7 @@ impl Certificate {
 
     /// The certificate in PEM.
     pub fn to_pem(&self) -> String {
-        pem::write("CERTIFICATE", self.der()).to_string()
+        pem::write_public("CERTIFICATE", self.der())
     }
 
     /// Its serial number.

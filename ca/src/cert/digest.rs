@@ -47,6 +47,14 @@ pub(super) fn sha256(bytes: &[u8]) -> [u8; 32] {
     value
 }
 
+/// Lower-case hex digits. Every record has a dozen such words, and the usual way writes them char by char.
+pub(crate) fn lower_hex(octets: &[u8]) -> String {
+    let mut digits = vec![0; 2 * octets.len()];
+    // The only error is a wrong length.
+    let _ = hex::encode_to_slice(octets, &mut digits);
+    String::from_utf8(digits).unwrap_or_default()
+}
+
 macro_rules! hex_newtype {
     ($name:ident, $length:literal) => {
         impl $name {
@@ -63,7 +71,9 @@ macro_rules! hex_newtype {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&hex::encode(self.0))
+                let mut digits = [0; 2 * $length];
+                let _ = hex::encode_to_slice(self.0, &mut digits);
+                f.write_str(std::str::from_utf8(&digits).unwrap_or_default())
             }
         }
 

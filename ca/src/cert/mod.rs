@@ -25,6 +25,7 @@ pub use algorithm::{SignatureAlgorithm, SignatureError, SignedData};
 pub use certificate::{Certificate, CertificateError, ExtendedKeyUsage, KeyUsage};
 pub use csr::{Csr, CsrError, CsrLimits};
 pub use der::{DerError, MAX_DER_DEPTH};
+pub(crate) use digest::lower_hex;
 pub use digest::{Fingerprint, KeyId};
 pub use names::{
     CommonName, DnsName, EmailAddress, NameError, Script, Slug, SubjectAltName, UriName, printable,

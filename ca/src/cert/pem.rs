@@ -7,7 +7,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 /// Why text is not the PEM that was expected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -116,23 +116,40 @@ pub(crate) fn many(pem: &[u8], expected: &'static str) -> Result<Vec<Block>, Pem
 
 /// Writes one block with lines of 64 characters that end in LF.
 pub(crate) fn write(label: &str, der: &[u8]) -> Zeroizing<String> {
-    let mut encoded = Zeroizing::new(STANDARD.encode(der));
-    let mut pem = Zeroizing::new(String::with_capacity(encoded.len() + encoded.len() / 64 + 128));
+    let mut pem = Zeroizing::new(String::with_capacity(size(label, der.len())));
+    write_into(&mut pem, label, der);
+    pem
+}
+
+/// The same for what is no secret.
+pub(crate) fn write_public(label: &str, der: &[u8]) -> String {
+    let mut pem = String::with_capacity(size(label, der.len()));
+    write_into(&mut pem, label, der);
+    pem
+}
+
+/// Octets of a line, and the characters that they come to.
+const LINE: (usize, usize) = (48, 64);
+
+/// Enough for a block, so that no copy of a secret is left behind by growing.
+fn size(label: &str, octets: usize) -> usize {
+    octets.div_ceil(LINE.0) * (LINE.1 + 1) + 2 * (label.len() + 17)
+}
+
+fn write_into(pem: &mut String, label: &str, der: &[u8]) {
     pem.push_str("-----BEGIN ");
     pem.push_str(label);
     pem.push_str("-----\n");
-    let mut rest = encoded.as_str();
-    while !rest.is_empty() {
-        let (line, behind) = rest.split_at(rest.len().min(64));
-        pem.push_str(line);
+    let mut line = Zeroizing::new([0; LINE.1]);
+    for octets in der.chunks(LINE.0) {
+        // A line has room for what 48 octets come to, and base64 is ASCII.
+        let written = STANDARD.encode_slice(octets, line.as_mut_slice()).unwrap_or(0);
+        pem.push_str(std::str::from_utf8(&line[..written]).unwrap_or_default());
         pem.push('\n');
-        rest = behind;
     }
     pem.push_str("-----END ");
     pem.push_str(label);
     pem.push_str("-----\n");
-    encoded.zeroize();
-    pem
 }
 
 fn read(pem: &[u8]) -> Result<Blocks, PemError> {

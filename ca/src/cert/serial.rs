@@ -4,6 +4,8 @@ use std::fmt;
 
 use aws_lc_rs::rand::SecureRandom;
 
+use super::digest::lower_hex;
+
 /// The most octets that a serial number's DER content may have, RFC 5280 §4.1.2.2.
 const MAX_OCTETS: usize = 20;
 
@@ -85,7 +87,7 @@ impl Serial {
 
 impl fmt::Display for Serial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.as_bytes()))
+        f.write_str(&lower_hex(self.as_bytes()))
     }
 }
 

@@ -3,7 +3,7 @@
 use minicbor::{Decode, Encode};
 use store::{Format, Key, KeyRange, Record};
 
-use crate::cert::{Fingerprint, KeyId, Serial};
+use crate::cert::{Fingerprint, KeyId, Serial, lower_hex};
 
 /// Where an index leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
@@ -52,11 +52,11 @@ pub(crate) fn by_fingerprint(fingerprint: &Fingerprint) -> Key {
 
 /// All of one key.
 pub(crate) fn by_key(spki: &[u8; 32]) -> Key {
-    Key::new("issued-by-key").part(hex::encode(spki))
+    Key::new("issued-by-key").part(lower_hex(spki))
 }
 
 pub(crate) fn by_request(digest: &[u8; 32]) -> Key {
-    Key::new("issued-by-request").part(hex::encode(digest))
+    Key::new("issued-by-request").part(lower_hex(digest))
 }
 
 /// Seconds as 16 hex digits that sort like the numbers; years before 1970 come first.

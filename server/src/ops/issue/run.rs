@@ -45,10 +45,11 @@ fn reply(pki: &Pki, issued: &ca::plan::Issued, now: OffsetDateTime) -> Result<Is
     let certificate = shape::read(&issued.record, Some(&issued.certificate), revocation, now);
     let warnings =
         issued.shortened.iter().map(ToString::to_string).chain(look_alikes(&certificate)).collect();
+    let pem = issued.certificate.to_pem();
     Ok(Issued {
         certificate,
-        pem: issued.certificate.to_pem(),
-        chain: shape::chain(&issued.certificate, &signer(pki, issued)?),
+        chain: chain(pki, issued, &pem)?,
+        pem,
         repeated: issued.delivery == Delivery::Repeated,
         warnings,
     })
@@ -69,13 +70,15 @@ fn look_alikes(certificate: &CertificateView) -> Vec<String> {
         .collect()
 }
 
-/// The authority that signed: for a repeated answer not always the one that signs now.
-fn signer(pki: &Pki, issued: &ca::plan::Issued) -> Result<ca::cert::Certificate, Error> {
+/// A leaf and the authorities between it and the root, PEM. For a repeated answer the authority that signed is
+/// not always the one that signs now.
+fn chain(pki: &Pki, issued: &ca::plan::Issued, pem: &str) -> Result<String, Error> {
     let current = issued.issuer.certificate();
-    if current.key_id() == issued.signed_by() {
-        return Ok(current.certificate().clone());
+    if current.key_id() != issued.signed_by() {
+        return Ok(shape::chain(&issued.certificate, &shape::issuer(pki, &issued.signed_by())?));
     }
-    shape::issuer(pki, &issued.signed_by())
+    let issuer = if current.is_self_issued() { "" } else { current.pem() };
+    Ok([pem, issuer].concat())
 }
 
 pub(super) fn issue(
@@ -138,6 +141,10 @@ pub(super) fn issue_many(
     for (place, issued) in places.into_iter().zip(issued) {
         let answer = issued.map_err(Error::from).and_then(|issued| reply(pki, &issued, now));
         replies[place] = Some(row_reply(answer));
+    }
+    // Where no service runs, nobody else keeps count; what is not kept is counted again.
+    if let Err(error) = pki.tally().keep(now) {
+        tracing::warn!(%error, "the count of certificates could not be kept");
     }
     Ok(replies.into_iter().flatten().collect())
 }
