@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use aws_lc_rs::rand::SystemRandom;
+use ca::authority::Current;
 use ca::cert::{Certificate, Csr, KeyId, Serial};
 use ca::constraints::NameConstraints;
+use ca::followed::Followed;
 use ca::hierarchy::{Init, Initialised, RootKeyPlace, init};
 use ca::issue::Desk;
 use ca::key::{KeyType, PrivateKey, ScryptCost, make_csr};
@@ -36,6 +38,7 @@ pub(crate) const OWNER: u32 = 900;
 pub(crate) struct Pki {
     _directory: TempDir,
     pub(crate) store: Store,
+    pub(crate) current: Followed<Current>,
     pub(crate) keyring: Keyring,
     pub(crate) revoked: RevokedSet,
     pub(crate) made: Initialised,
@@ -57,11 +60,12 @@ impl Pki {
         let made = init(&store, &keyring, &wanted, &policy, "test", NOW, &SystemRandom::new()).unwrap();
         let revoked = RevokedSet::open(store.clone()).unwrap();
         let gate = Gate::open(store.clone(), revoked.clone(), OWNER).unwrap();
-        Pki { _directory: directory, store, keyring, revoked, made, gate }
+        let current = Current::followed(&store);
+        Pki { _directory: directory, store, current, keyring, revoked, made, gate }
     }
 
     pub(crate) fn desk<'a>(&'a self, policy: &'a Policy, random: &'a SystemRandom) -> Desk<'a> {
-        Desk { store: &self.store, keyring: &self.keyring, policy, random }
+        Desk { store: &self.store, current: &self.current, keyring: &self.keyring, policy, random }
     }
 
     /// A certificate of ours, caused by someone with that reach, in that project.

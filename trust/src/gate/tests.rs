@@ -168,7 +168,9 @@ fn what_our_key_signed_and_the_inventory_lacks_is_refused() {
         batch.writes = entry.writes.clone().unwrap();
         stolen.commit(batch).unwrap();
     }
-    let desk = ca::issue::Desk { store: &stolen, keyring: &pki.keyring, policy: &policy, random: &random };
+    let current = ca::authority::Current::followed(&stolen);
+    let (store, current) = (&stolen, &current);
+    let desk = ca::issue::Desk { store, current, keyring: &pki.keyring, policy: &policy, random: &random };
     let csr = ca::key::make_csr(&new_key(), &"asked".parse().unwrap(), &[]).unwrap();
     let csr = ca::cert::Csr::from_pem_or_der(csr.as_bytes()).unwrap();
     let subject = ca::subject::Subject::client("forged".parse().unwrap(), vec![]).unwrap();
