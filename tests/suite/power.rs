@@ -4,7 +4,7 @@
 //! them and prints the table of `docs/faults.md`. The variable `PKI_FAULTS` holds it to some
 //! operations, as in `PKI_FAULTS=revoke`.
 
-use tests::faults::{Extent, PowerRow, Run, power_cuts, power_table};
+use tests::faults::{Extent, PowerRow, Run, power_cuts, power_table, sealing_power_cuts};
 
 const OPERATIONS: [&str; 3] = ["issue-client", "revoke", "crl publish"];
 /// Run alone only.
@@ -25,7 +25,8 @@ fn some_power_cuts() {
     let served = power_cuts("issue-client", Run::Served, extent);
     let again = power_cuts("issue-client", Run::Again, extent);
     let alone = OPERATIONS.map(|name| power_cuts(name, Run::Alone, extent));
-    judge(&alone.into_iter().chain([served, again]).collect::<Vec<_>>());
+    let sealed = sealing_power_cuts(Run::Alone, extent);
+    judge(&alone.into_iter().chain([served, again, sealed]).collect::<Vec<_>>());
 }
 
 #[test]
@@ -38,6 +39,10 @@ fn every_power_cut() {
     let all = OPERATIONS.map(|name| (name, &[Run::Alone, Run::Served, Run::Again][..]));
     let further = FURTHER.map(|name| (name, &[Run::Alone][..]));
     let mut rows = Vec::new();
+    if wanted.as_ref().is_none_or(|names| names.contains(&"store")) {
+        rows.extend([Run::Alone, Run::Again].map(|run| sealing_power_cuts(run, extent)));
+        println!("{}", power_table(&rows));
+    }
     for (name, runs) in all.into_iter().chain(further) {
         if wanted.as_ref().is_some_and(|names| !names.contains(&name)) {
             continue;

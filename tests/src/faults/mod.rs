@@ -18,5 +18,5 @@ mod trace;
 pub use check::{Before, check};
 pub use matrix::{Matrix, Row, table};
 pub use operation::{OPERATIONS, Operation};
-pub use power::{Extent, PowerRow, Run, power_cuts, power_table};
+pub use power::{Extent, PowerRow, Run, power_cuts, power_table, sealing_power_cuts, serve_commits};
 pub use trace::{Fault, Point, Recording, record};
