@@ -133,6 +133,10 @@ impl Embedded {
         verify::segment(&self.0.shared.journal, number, self.0.shared.head().end)
     }
 
+    pub(crate) fn failure(&self) -> Option<Error> {
+        self.0.shared.state().failure.as_ref().map(shared::Failure::error)
+    }
+
     pub(crate) fn segments(&self) -> u64 {
         self.0.shared.head().end.segment
     }

@@ -235,6 +235,14 @@ impl Store {
         }
     }
 
+    /// Why the store takes no more changes until it is opened again; `None` while it takes them.
+    pub fn failure(&self) -> Option<Error> {
+        match &self.engine {
+            Engine::Memory(_) => None,
+            Engine::Embedded(engine) => engine.failure(),
+        }
+    }
+
     /// How many segments the journal has.
     pub fn segments(&self) -> u64 {
         match &self.engine {

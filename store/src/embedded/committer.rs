@@ -275,7 +275,7 @@ impl Committer {
         match &**error {
             Error::Full { path, source } => Error::Full { path: path.clone(), source: Arc::clone(source) },
             Error::Closed => Error::Closed,
-            other => Error::Index { path: self.index_path(), reason: other.to_string() },
+            other => Error::Index { path: self.index_path(), reason: in_words(other) },
         }
     }
 
@@ -323,6 +323,12 @@ impl Committer {
             }
         }
     }
+}
+
+/// An error with everything that caused it.
+fn in_words(error: &Error) -> String {
+    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    causes.fold(error.to_string(), |words, cause| format!("{words}: {cause}"))
 }
 
 fn refuse_all(works: impl IntoIterator<Item = Work>, error: impl Fn() -> Error) {
