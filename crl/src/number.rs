@@ -54,6 +54,22 @@ impl CrlNumber {
         if bytes[0] & 0x80 != 0 { Err(NumberError::Exhausted { last: self }) } else { Ok(CrlNumber(bytes)) }
     }
 
+    /// The number that is higher by this much.
+    ///
+    /// # Errors
+    /// [`NumberError::Exhausted`] beyond 2^159 - 1.
+    pub(crate) fn plus(self, by: u64) -> Result<CrlNumber, NumberError> {
+        let mut bytes = self.0;
+        let mut carry = u128::from(by);
+        for byte in bytes.iter_mut().rev() {
+            carry += u128::from(*byte);
+            *byte = (carry & 0xff) as u8;
+            carry >>= 8;
+        }
+        let is_over = carry != 0 || bytes[0] & 0x80 != 0;
+        if is_over { Err(NumberError::Exhausted { last: self }) } else { Ok(CrlNumber(bytes)) }
+    }
+
     /// Reads the content octets of a DER INTEGER, or any big-endian bytes that begin with a clear bit.
     ///
     /// # Errors

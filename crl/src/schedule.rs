@@ -53,7 +53,7 @@ pub struct Leap {
 /// The record `crl/KEYID`: the last list whose number was claimed, committed before it was signed.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct ListRecord {
-    /// Its number.
+    /// Its number; after a restore the highest that lists unknown to the backup may have had.
     #[n(0)]
     pub number: CrlNumber,
     /// Its thisUpdate, in seconds since 1970.

@@ -62,6 +62,7 @@ impl Operation for Doctor {
         findings.extend(authorities::expiries(pki, now)?);
         findings.extend(authorities::lists(pki, now)?);
         findings.push(published::copies(pki, now)?);
+        findings.extend(published::overtaken(pki, now)?);
         findings.extend(authorities::own(pki, now)?);
         findings.push(certificates::ending(pki, now)?);
         findings.extend(files::modes(pki.layout(), pki.owner()));
@@ -89,6 +90,9 @@ pub(crate) fn current_authorities(pki: &Pki, now: OffsetDateTime) -> Result<Vec<
     authorities.retain(|authority| authority.state == AuthorityState::Current.as_str());
     Ok(authorities)
 }
+
+/// What it means that a list in place is newer than the records.
+pub(crate) use published::in_words as put_back_in_words;
 
 fn finding(severity: Severity, check: &str, message: impl Into<String>, hint: &str) -> Finding {
     let hint = (!hint.is_empty()).then(|| hint.to_owned());

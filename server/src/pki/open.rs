@@ -55,6 +55,10 @@ impl Pki {
             OpenMode::Command => {}
             OpenMode::Service => {
                 pki.keyring().issuer(&current.issuing.record).map_err(ca::Error::from)?;
+                // The next list says nothing of it any more: this line in the log is what is left.
+                for overtaken in pki.publisher().overtaken(now)? {
+                    tracing::error!("{}", crate::ops::doctor::put_back_in_words(&overtaken));
+                }
                 // What an interruption left undone is finished here.
                 publish_certificates(pki.store(), pki.directory(), now)?;
             }

@@ -1,8 +1,8 @@
 //! Restoring: into a place where nothing is, and with a new epoch of the journal, so that the history
 //! after the backup and the history after the restore can be told apart.
 //!
-//! Numbers move ahead by themselves: a list's number is never below the time in seconds, and serial
-//! numbers are random.
+//! The numbers of lists move ahead of all that may have been made since the backup; serial numbers are
+//! random.
 
 use std::io::Read;
 use std::path::Path;
@@ -101,6 +101,7 @@ fn begin_epoch(layout: &Layout, manifest: &Manifest, peer: &Peer, now: OffsetDat
     let what = format!("restore backup={made_at} sequence={}", manifest.sequence);
     let mut batch = Batch::new(Class::Ledger, restoration.at, peer.to_string(), what);
     Table::put(&mut batch, format!("{:016x}", restoration.at), &restoration);
+    crl::raise_numbers(&store, &mut batch, now - manifest.made_at)?;
     let begun = store.begin_epoch(batch);
     store.close();
     begun?;

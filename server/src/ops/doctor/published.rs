@@ -29,6 +29,27 @@ pub(super) fn copies(pki: &Pki, now: OffsetDateTime) -> Result<Finding, Error> {
     ))
 }
 
+/// Whether the published lists know more than the records: then these were put back from a copy.
+pub(super) fn overtaken(pki: &Pki, now: OffsetDateTime) -> Result<Vec<Finding>, Error> {
+    let overtaken = pki.publisher().overtaken(now)?;
+    Ok(overtaken
+        .iter()
+        .map(|overtaken| finding(Severity::Error, "put-back", in_words(overtaken), HINT))
+        .collect())
+}
+
+const HINT: &str =
+    "keep a copy of ca.crl before another list is published, and revoke from their files what it names";
+
+/// What it means that a list in place is newer than the records.
+pub(crate) fn in_words(overtaken: &crl::Overtaken) -> String {
+    let known = overtaken.on_record.map_or_else(|| "none".to_owned(), |number| number.to_string());
+    format!(
+        "the records were put back from an older copy: the list of {} in place has the number {}, the records know {known}; what was issued and revoked since is not in them",
+        overtaken.issuer, overtaken.in_place
+    )
+}
+
 /// The certificate files that differ. `chain.crt` has the current CA first and the root last; which earlier
 /// ones are between them changes with time, so there any on record will do.
 fn certificates(pki: &Pki) -> Result<BTreeSet<PathBuf>, Error> {
