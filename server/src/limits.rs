@@ -27,8 +27,12 @@ pub struct Limits {
     pub public_connections: usize,
     /// Connections on the public listener at once from one address.
     pub public_connections_of_one: usize,
-    /// Operations that run at once; over it the answer is 503 with Retry-After.
+    /// Operations that run at once, without those below; over it the answer is 503 with Retry-After.
     pub operations: usize,
+    /// Operations that only look, likewise.
+    pub reads: usize,
+    /// Revocations, releases and publications, likewise.
+    pub revocations: usize,
     /// How long requests under way may take to finish once the service stops.
     pub drain: Duration,
 }
@@ -49,7 +53,10 @@ impl Default for Limits {
             local_connections: 1024,
             public_connections: 2048,
             public_connections_of_one: 1024,
+            // Together fewer than the runtime's 512 threads for work that blocks.
             operations: 256,
+            reads: 64,
+            revocations: 64,
             drain: Duration::from_secs(10),
         }
     }

@@ -12,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::stream;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use tokio::sync::mpsc;
-use trust::Peer;
+use trust::{Action, Peer};
 
 use super::operation::{self, Refusal};
 use super::{Desk, problem};
@@ -38,7 +38,7 @@ pub(crate) async fn answer(
     request: Request,
 ) -> Result<Response, Refusal> {
     let request: BackupRequest = operation::parse(request, &desk.limits).await?;
-    let place = operation::place(&desk.room)?;
+    let place = operation::place(desk.rooms.of(Action::Backup))?;
     let (parts, mut receiver) = mpsc::channel(AHEAD);
     tokio::task::spawn_blocking(move || {
         let mut out = Chunks { parts: parts.clone(), gathered: BytesMut::new(), begun: false };

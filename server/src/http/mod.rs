@@ -48,13 +48,43 @@ pub struct Route {
 pub(crate) struct Desk {
     pub(crate) pki: Pki,
     pub(crate) limits: Arc<Limits>,
-    pub(crate) room: Arc<Semaphore>,
+    pub(crate) rooms: Rooms,
+}
+
+/// Places among the operations that run. Whoever looks, and whoever revokes, has places of its own: on a
+/// slow disk all others are soon taken by those who wait for it.
+#[derive(Clone)]
+pub(crate) struct Rooms {
+    changes: Arc<Semaphore>,
+    reads: Arc<Semaphore>,
+    revocations: Arc<Semaphore>,
+}
+
+impl Rooms {
+    /// The places of those who do this.
+    pub(crate) fn of(&self, action: Action) -> &Arc<Semaphore> {
+        match action {
+            Action::Metrics | Action::Read => &self.reads,
+            Action::Publish | Action::Revoke => &self.revocations,
+            Action::Authority
+            | Action::Backup
+            | Action::Configure
+            | Action::Issue
+            | Action::Obtain
+            | Action::Trust => &self.changes,
+        }
+    }
 }
 
 impl Desk {
     pub(crate) fn new(pki: Pki, limits: Arc<Limits>) -> Desk {
-        let room = Arc::new(Semaphore::new(limits.operations));
-        Desk { pki, limits, room }
+        let places = |count| Arc::new(Semaphore::new(count));
+        let rooms = Rooms {
+            changes: places(limits.operations),
+            reads: places(limits.reads),
+            revocations: places(limits.revocations),
+        };
+        Desk { pki, limits, rooms }
     }
 }
 

@@ -108,11 +108,8 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let busy = matches!(self, Refusal::Busy);
         let (status, problem) = self.problem();
-        let mut response = json(status, &problem);
-        if busy {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-        }
-        response
+        let response = json(status, &problem);
+        if busy { try_again(response) } else { response }
     }
 }
 
@@ -123,7 +120,7 @@ pub(crate) async fn answer<O: Operation>(
     request: Request,
 ) -> Result<Response, Refusal> {
     let operation: O = parse(request, &desk.limits).await?;
-    let place = place(&desk.room)?;
+    let place = place(desk.rooms.of(O::ACTION))?;
     let running = tokio::task::spawn_blocking(move || {
         let answer = desk.pki.run(operation, &peer, clock::now());
         drop(place);
@@ -131,9 +128,18 @@ pub(crate) async fn answer<O: Operation>(
     });
     match running.await {
         Ok(Ok(reply)) => Ok(json(StatusCode::OK, &reply)),
-        Ok(Err(error)) => Ok(failed(&super::problem::problem(&error))),
+        Ok(Err(error)) => {
+            let response = failed(&super::problem::problem(&error));
+            Ok(if super::problem::is_busy(&error) { try_again(response) } else { response })
+        }
         Err(_panicked) => Err(Refusal::Panicked),
     }
+}
+
+/// Says when to try again: nothing was done (RFC 9110 §10.2.3).
+fn try_again(mut response: Response) -> Response {
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response
 }
 
 /// There is no such operation.

@@ -59,6 +59,20 @@ pub(crate) fn all_causes(error: &Error) -> Vec<String> {
     }
 }
 
+/// Whether it was refused because the disk is behind, with nothing done: the same may go through soon.
+pub(crate) fn is_busy(error: &Error) -> bool {
+    let source = match error {
+        Error::Ca(ca::Error::Store(source)) => source,
+        Error::Crl(error) => match &**error {
+            crl::Error::Store(source) => source,
+            _ => return false,
+        },
+        Error::Setting(settings::Error::Store(source)) | Error::Store(source) => source,
+        _ => return false,
+    };
+    matches!(source, store::Error::Busy { .. })
+}
+
 fn kind(error: &Error) -> ProblemKind {
     match error {
         Error::Acme(error) => acme::kind(error),

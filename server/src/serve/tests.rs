@@ -127,8 +127,17 @@ fn failures_are_problems_with_their_status() {
 #[test]
 fn over_the_bound_the_answer_is_try_again() {
     let dir = tempfile::tempdir().unwrap();
-    let running = start(dir.path(), Limits { operations: 0, ..Limits::default() });
+    let limits = Limits { operations: 0, ..Limits::default() };
+    let running = start(dir.path(), limits.clone());
+    assert_eq!(running.post("/1.0/pki/config-set", r#"{"key":"crl.validity","value":"3d"}"#).0, 503);
+    // Whoever looks or revokes has places of its own.
+    assert_eq!(running.post("/1.0/pki/config-list", "{}").0, 200);
+    assert_eq!(running.post("/1.0/pki/crl-publish", r#"{"root":false}"#).0, 200);
+    running.stop();
+    let other = tempfile::tempdir().unwrap();
+    let running = start(other.path(), Limits { reads: 0, revocations: 0, ..limits });
     assert_eq!(running.post("/1.0/pki/config-list", "{}").0, 503);
+    assert_eq!(running.post("/1.0/pki/crl-publish", r#"{"root":false}"#).0, 503);
     running.stop();
 }
 

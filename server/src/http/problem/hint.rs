@@ -66,11 +66,20 @@ fn store_hint(error: &store::Error) -> &'static str {
         store::Error::Format { .. } => {
             "use the version of pki that wrote it, or a later one; nothing was changed"
         }
+        store::Error::Failed { .. } => {
+            "look at the disk, then restart the service; until then nothing is changed, and lists and answers are served"
+        }
+        store::Error::Full { .. } => "make room on the disk: revocations still go through on the last of it",
         store::Error::Io { .. } | store::Error::File(_) => {
             "look at the owner and mode of what it names, and at the disk"
         }
         _ => DOCTOR,
     }
+}
+
+/// What to do where it was the disk that failed a change.
+fn disk_hint(error: &store::Error) -> Option<&'static str> {
+    matches!(error, store::Error::Failed { .. } | store::Error::Full { .. }).then(|| store_hint(error))
 }
 
 fn ca_hint(error: &ca::Error) -> Option<&'static str> {
@@ -83,6 +92,7 @@ fn ca_hint(error: &ca::Error) -> Option<&'static str> {
         ca::Error::NotInitialised => Some("`pki up` makes a PKI and serves it, `pki init` only makes it"),
         ca::Error::RecordsMissing { .. } => Some("restore the directory from a backup"),
         ca::Error::NotFound { .. } => Some("`pki list` shows what there is"),
+        ca::Error::Store(error) => disk_hint(error),
         _ => None,
     }
 }
@@ -90,6 +100,7 @@ fn ca_hint(error: &ca::Error) -> Option<&'static str> {
 fn crl_hint(error: &crl::Error) -> Option<&'static str> {
     match error {
         crl::Error::Keyring { source, .. } => keyring_hint(source),
+        crl::Error::Store(error) => disk_hint(error),
         crl::Error::Reason(_) => Some("the reasons are those of RFC 5280 §5.3.1"),
         _ => None,
     }

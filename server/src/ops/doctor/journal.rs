@@ -4,6 +4,7 @@ use store::{IndexState, Origin};
 
 use super::{Finding, Severity, finding, ok, told};
 use crate::Pki;
+use crate::http::problem;
 use crate::ops::Error;
 use crate::ops::backup::Restoration;
 
@@ -22,6 +23,15 @@ pub(super) fn store(pki: &Pki) -> Vec<Finding> {
             dropped.file.display()
         );
         findings.push(finding(Severity::Note, "store", message, ""));
+    }
+    if let Some(failure) = pki.store().failure() {
+        let message = format!("{}; lists and answers are still served", problem::in_words(&failure));
+        findings.push(finding(
+            Severity::Error,
+            "store",
+            message,
+            "look at the disk, then restart the service",
+        ));
     }
     findings.push(match &report.index {
         _ if report.origin == Origin::Created => ok("store", "the journal was begun just now"),
