@@ -21,7 +21,7 @@ use crate::{
 ///
 /// The first time: a root and an issuing CA, the service's server certificate, the operator's client
 /// certificate, the first revocation list. Then, and every other time, the service: the local socket
-/// and the public listener (setting core.public_address). Ctrl-C and SIGTERM stop it.
+/// and the public listener (setting core.public_address). Ctrl-C, SIGTERM and SIGHUP stop it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
