@@ -16,6 +16,7 @@ mod sandbox;
 mod service;
 mod snapshot;
 pub mod socket;
+pub mod trouble;
 mod witness;
 
 pub use http::{Response, fetch};

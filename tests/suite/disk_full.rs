@@ -1,49 +1,7 @@
 //! "My disk was full for an hour." A small file system of its own, really full.
 
-use std::io::Write;
-use std::process::Command;
-
-use tests::{Output, Program, Purpose, Sandbox, Service, openssl_accepts, openssl_finds_revoked, run};
-
-/// The mounted file system, unmounted however the test ends.
-struct Small(std::path::PathBuf);
-
-impl Small {
-    fn mount(sandbox: &Sandbox, size: &str) -> Small {
-        assert!(rustix::process::geteuid().is_root(), "this test mounts a file system: run it as root");
-        std::fs::create_dir(sandbox.dir()).unwrap();
-        let options = format!("size={size},mode=755");
-        run(Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(sandbox.dir()))
-            .success();
-        Small(sandbox.dir())
-    }
-
-    /// Takes the room until so much of it is left; none at all with 0.
-    fn fill(&self, left: u64) {
-        let mut ballast =
-            std::fs::OpenOptions::new().create(true).append(true).open(self.0.join("ballast")).unwrap();
-        let error = loop {
-            let room = rustix::fs::statvfs(&self.0).unwrap();
-            if left > 0 && room.f_bavail * room.f_frsize <= left {
-                return;
-            }
-            if let Err(error) = ballast.write_all(&[0; 4096]) {
-                break error;
-            }
-        };
-        assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
-    }
-
-    fn empty(&self) {
-        std::fs::remove_file(self.0.join("ballast")).unwrap();
-    }
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        run(Command::new("umount").arg("--lazy").arg(&self.0));
-    }
-}
+use tests::trouble::SmallDisk;
+use tests::{Output, Program, Purpose, Sandbox, Service, openssl_accepts, openssl_finds_revoked};
 
 fn issue(sandbox: &Sandbox, name: &str) -> Output {
     sandbox.pki(["issue-client", name, "--key-type", "p256"])
@@ -74,7 +32,7 @@ fn nothing_was_lost(sandbox: &Sandbox) {
 #[test]
 fn a_service_on_a_full_disk_refuses_to_issue_serves_on_and_recovers_by_itself() {
     let sandbox = Sandbox::of(Program::UnderTest);
-    let small = Small::mount(&sandbox, "24m");
+    let small = SmallDisk::mount(&sandbox.dir(), "24m");
     populate(&sandbox);
     let service = Service::start(&sandbox);
     // Into what the store keeps in reserve: revocations go through, for they can't wait.
@@ -103,7 +61,7 @@ fn a_service_on_a_full_disk_refuses_to_issue_serves_on_and_recovers_by_itself() 
 #[test]
 fn commands_on_a_full_disk_lose_nothing_and_work_once_there_is_room() {
     let sandbox = Sandbox::of(Program::UnderTest);
-    let small = Small::mount(&sandbox, "24m");
+    let small = SmallDisk::mount(&sandbox.dir(), "24m");
     populate(&sandbox);
     small.fill(0);
     fails_for_want_of_space(&sandbox, "alice");

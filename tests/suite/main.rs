@@ -17,6 +17,7 @@ mod damage;
 mod disk_full;
 mod doctor;
 mod documents;
+mod endurance;
 mod faults;
 mod fuzz_corpus;
 mod help;
