@@ -369,3 +369,13 @@ fn what_an_interrupted_publication_leaves_is_known_for_an_earlier_list_of_ours()
     let own = [pki.root(), pki.issuing()].map(|issuer| std::path::PathBuf::from(format!("cas/{issuer}.crl")));
     assert_eq!(earlier, BTreeSet::from(own), "nothing of others, of the wrong authority, or in part");
 }
+
+#[test]
+fn before_the_first_list_there_is_no_chain_to_place() {
+    let pki = Pki::new(KeyType::P256);
+    let copies = pki.publisher.put_in_order(pki.now).unwrap();
+    assert!(copies.mended.is_empty(), "{copies:?}");
+    assert!(!pki.path("chain.crl").exists());
+    pki.publish(&Which::All);
+    assert!(pki.path("chain.crl").exists());
+}
