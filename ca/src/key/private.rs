@@ -38,8 +38,8 @@ pub enum PrivateKeyError {
     /// aws-lc refused the key's numbers: inconsistent, too small, or for another curve.
     #[error("the private key is damaged or not acceptable: {reason}")]
     Damaged {
-        /// aws-lc's word for it.
-        reason: String,
+        /// What is wrong with it.
+        reason: &'static str,
     },
     /// Encrypting or signing failed inside.
     #[error("the cryptographic library failed to {task}")]

@@ -47,7 +47,15 @@ pub(super) fn read(text: &[u8], passphrase: Option<&Passphrase>) -> Result<Priva
 }
 
 fn damaged(reason: aws_lc_rs::error::KeyRejected) -> PrivateKeyError {
-    PrivateKeyError::Damaged { reason: reason.to_string() }
+    let reason = match reason.description_() {
+        "InconsistentComponents" => "its parts do not belong together",
+        "InvalidEncoding" => "it is not encoded as its format demands",
+        "TooLarge" => "it is larger than any key that is taken here (RSA: 8192 bits)",
+        "TooSmall" => "it is too small (RSA: 2048 bits at least)",
+        "WrongAlgorithm" => "it is for another algorithm than it says",
+        _ => "the cryptographic library does not take it",
+    };
+    PrivateKeyError::Damaged { reason }
 }
 
 fn pkcs8(der: &[u8]) -> Result<Pair, PrivateKeyError> {

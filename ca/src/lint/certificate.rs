@@ -8,7 +8,7 @@ use x509_parser::prelude::{FromDer, TbsCertificate, X509Version};
 use x509_parser::time::ASN1Time;
 
 use super::{Findings, ForCertificate, LintError, Linted, Rule, extensions, signature_algorithm, unreadable};
-use crate::cert::{KeyError, KeyId, PublicKey};
+use crate::cert::{KeyError, KeyId, PublicKey, date};
 use crate::issuer::IssuerCertificate;
 use crate::profile::ProfileKind;
 use crate::template::{Tbs, Template};
@@ -81,16 +81,18 @@ fn issuer(findings: &mut Findings, parsed: &TbsCertificate<'_>, asked: &Template
 
 fn validity(findings: &mut Findings, parsed: &TbsCertificate<'_>, asked: &Template<'_>, now: OffsetDateTime) {
     let (from, to) = (parsed.validity.not_before, parsed.validity.not_after);
-    for (date, name, expected) in
+    for (found, name, expected) in
         [(from, "notBefore", asked.validity.not_before), (to, "notAfter", asked.validity.not_after)]
     {
-        form(findings, date, name);
-        let found = date.to_datetime();
-        findings.demand(Rule::Validity, found == expected, || format!("{name} is {found}, not {expected}"));
+        form(findings, found, name);
+        let found = found.to_datetime();
+        findings.demand(Rule::Validity, found == expected, || {
+            format!("{name} is {}, not {}", date(found), date(expected))
+        });
     }
     let (from, to) = (from.to_datetime(), to.to_datetime());
     findings.demand(Rule::Validity, from < to, || "it ends before it begins".to_owned());
-    findings.demand(Rule::Validity, from <= now && now <= to, || format!("not in force at {now}"));
+    findings.demand(Rule::Validity, from <= now && now <= to, || format!("not in force at {}", date(now)));
     let kind = asked.profile.kind();
     let (limit, why) = kind.limit();
     // Both ends count: BR 6.3.2's "extra second".
@@ -100,7 +102,7 @@ fn validity(findings: &mut Findings, parsed: &TbsCertificate<'_>, asked: &Templa
     });
     if let Some(issuer) = asked.issuer.map(IssuerCertificate::validity) {
         findings.demand(Rule::ChildInParent, issuer.not_before <= from && to <= issuer.not_after, || {
-            format!("its issuer is valid from {} to {} only", issuer.not_before, issuer.not_after)
+            format!("its issuer is valid from {} to {} only", date(issuer.not_before), date(issuer.not_after))
         });
     }
 }

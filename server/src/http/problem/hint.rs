@@ -46,7 +46,9 @@ pub(super) fn hint(error: &Error) -> Option<String> {
         Error::Archive(archive::Error::Occupied { .. }) => {
             "name a directory that is absent or empty with --dir"
         }
-        Error::Authority { .. } => "an issuing CA is revoked with `pki ca revoke KEYID`",
+        Error::Authority { .. } => {
+            "`pki ca list` shows the authorities; an issuing CA is revoked with `pki ca revoke KEYID`"
+        }
         Error::Publish { .. } => "`pki crl publish` tries again",
         Error::Ca(error) => return ca_hint(error).map(str::to_owned),
         Error::Crl(error) => return crl_hint(error).map(str::to_owned),
