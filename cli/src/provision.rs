@@ -21,7 +21,7 @@ use crate::{
     connect,
     context::Context,
     error::CommandError,
-    passphrase, root_key,
+    files, passphrase, root_key,
 };
 
 /// The passphrase for new keys: given, or asked for if the user wants one.
@@ -56,7 +56,13 @@ pub fn wanted(options: &Options, context: &Context) -> Result<Init, CommandError
                 .hint("a domain like example.org or a range like 10.0.0.0/8")
         })?;
     let root_key = match &options.root_key_out {
-        Some(path) => RootKeyPlace::File(context.resolve(path)),
+        Some(path) => {
+            let path = context.resolve(path);
+            if let Some(folder) = path.parent() {
+                files::tidy(folder);
+            }
+            RootKeyPlace::File(path)
+        }
         None => RootKeyPlace::Beside,
     };
     Ok(Init { organization, key_type: options.key_type, constraints, root_key })

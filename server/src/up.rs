@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use ca::hierarchy::Init;
+use ca::hierarchy::{Init, RootKeyPlace};
 use time::OffsetDateTime;
 use trust::{Action, Peer};
 
@@ -72,6 +72,10 @@ pub fn up(
         Err(error) => return Err(error),
     };
     let permit = trust::owner_only(peer, Action::Authority, pki.owner())?;
+    match (state, &init.root_key) {
+        (PkiState::Found, RootKeyPlace::File(_)) => pki.finish_first(&init.root_key, now)?,
+        (PkiState::Found, RootKeyPlace::Beside) | (PkiState::Created, _) => {}
+    }
     let mut made = Vec::new();
     match state {
         PkiState::Found => {}

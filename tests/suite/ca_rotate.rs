@@ -183,3 +183,42 @@ fn an_authority_that_awaits_its_certificate_has_no_end_yet() {
     let awaiting = listed.lines().find(|line| line.contains("awaiting-certificate")).unwrap();
     assert!(awaiting.contains(" - ") && !awaiting.contains("ago"), "{awaiting}");
 }
+
+#[test]
+fn an_init_that_was_interrupted_after_the_roots_key_left_is_finished_by_the_same_command() {
+    let sandbox = Sandbox::new();
+    let root_key = sandbox.root().join("root.key").display().to_string();
+    let words = ["init", "--name", "Example", "--key-type", "p256", "--root-key-out", &root_key];
+    // Somebody else's key is in that place: it stays, whatever this directory has seen.
+    sandbox.pki(["init", "--name", "Other", "--dir", "other", "--root-key-out", &root_key]).success();
+    let theirs = std::fs::read(&root_key).unwrap();
+    for _ in 0..2 {
+        let refused = sandbox.pki(words).failure(4);
+        assert!(refused.says("root.key") && refused.says("exist"), "{refused}");
+    }
+    assert_eq!(theirs, std::fs::read(&root_key).unwrap());
+    std::fs::remove_file(&root_key).unwrap();
+
+    // Killed between that key and the issuing CA's, and once more before anything is published.
+    for (call, left) in [("renameat2:signal=KILL:when=3", false), ("renameat:signal=KILL:when=5", true)] {
+        let _ = std::fs::remove_file(&root_key);
+        let _ = std::fs::remove_dir_all(sandbox.dir());
+        let mut killed = std::process::Command::new("strace");
+        sandbox.surround(&mut killed);
+        let program = sandbox.command(words);
+        killed.args(["-f", "-qq", "-o", "/dev/null", "-e"]).arg(format!("inject={call}"));
+        killed.arg(program.get_program()).args(program.get_args());
+        assert_ne!(tests::run(&mut killed).code, 0);
+        let ours = std::fs::read(&root_key).expect("the root's key is out");
+        assert!(!sandbox.dir().join("root.crt").exists());
+        assert_eq!(sandbox.dir().join("cas").exists(), left, "{call}");
+
+        sandbox.pki(words).success();
+        assert_eq!(ours, std::fs::read(&root_key).unwrap(), "the key of the root is another now");
+        let kept: Vec<_> = std::fs::read_dir(sandbox.dir().join("keys")).unwrap().flatten().collect();
+        assert_eq!(kept.len(), 2, "the issuing CA's key and the audit key: {kept:?}");
+        sandbox.pki(["issue-client", "alice", "--force"]).success();
+        openssl_accepts(&sandbox, Purpose::Client, "alice");
+        sandbox.pki(["crl", "publish", "--root", "--root-key", &root_key]).success();
+    }
+}

@@ -2,7 +2,8 @@
 //!
 //! Interrupted before the records are committed, it leaves keys that signed nothing durable; the next
 //! `init` takes them up again instead of overwriting them, because a key file without records may also
-//! be all that a lost store left behind.
+//! be all that a lost store left behind. A root key that goes to a file elsewhere is noted here first, by
+//! its identifier: only so can the next `init` tell it from somebody else's key in that place.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use store::file::{OnExisting, Visibility};
 use store::{Batch, Class, Key, Store, Table};
 use time::OffsetDateTime;
 
+use super::rotate::certificate_of;
 use super::{Making, certify, outside, record, subject};
 use crate::authority::Current;
 use crate::cert::{CommonName, KeyId};
@@ -19,7 +21,7 @@ use crate::constraints::NameConstraints;
 use crate::error::Error;
 use crate::issuer::{Issuer, IssuerCertificate};
 use crate::key::{KeyType, PrivateKey};
-use crate::keyring::Keyring;
+use crate::keyring::{Keyring, KeyringError};
 use crate::plan::Policy;
 use crate::profile::ProfileKind;
 use crate::records::{AuthorityRecord, CurrentRecord, KeyPlace, Role};
@@ -42,7 +44,7 @@ pub struct Init {
 pub enum RootKeyPlace {
     /// Beside the issuing CA's.
     Beside,
-    /// To this file, which must not exist yet; it is the only copy.
+    /// To this file, which must not exist yet unless an interrupted `init` wrote it; it is the only copy.
     File(PathBuf),
 }
 
@@ -113,6 +115,8 @@ pub fn init(
     let what = format!("init {} root={} issuing={}", init.organization, root.key_id(), issuing.key_id());
     store.commit(batch(&records, root.key_id(), issuing.key_id(), who, what, now))?;
 
+    // A note that stays behind says nothing that the records do not say.
+    let _ = store::file::remove(&outgoing(keyring));
     let (root_key, issuing_key) = (Arc::new(root_key), Arc::new(issuing_key));
     keyring.hold(issuing.key_id(), issuing_key.clone());
     Ok(Initialised { root: Issuer::new(root, root_key)?, issuing: Issuer::new(issuing, issuing_key)? })
@@ -155,8 +159,17 @@ fn root_key(keyring: &Keyring, init: &Init) -> Result<(PrivateKey, KeyPlace), Er
     match &init.root_key {
         RootKeyPlace::File(path) => {
             outside(keyring.directory().parent().unwrap_or(keyring.directory()), path)?;
-            let key = PrivateKey::generate(init.key_type)?;
-            keyring.write(path, &key, OnExisting::Refuse)?;
+            let key = match interrupted(keyring, path, init.key_type)? {
+                Some(key) => key,
+                None => {
+                    let key = PrivateKey::generate(init.key_type)?;
+                    let note = key.public_key().key_id().to_string();
+                    let place = outgoing(keyring);
+                    store::file::place(&place, note.as_bytes(), Visibility::Secret, OnExisting::Replace)?;
+                    keyring.write(path, &key, OnExisting::Refuse)?;
+                    key
+                }
+            };
             Ok((key, KeyPlace::Elsewhere { note: Some(path.display().to_string()) }))
         }
         RootKeyPlace::Beside => {
@@ -172,6 +185,30 @@ fn root_key(keyring: &Keyring, init: &Init) -> Result<(PrivateKey, KeyPlace), Er
             Ok((key, keyring.place_kind()))
         }
     }
+}
+
+/// Where the identifier of a root key is noted before it goes elsewhere.
+fn outgoing(keyring: &Keyring) -> PathBuf {
+    keyring.directory().join("root-key-out")
+}
+
+/// The root's key that an interrupted `init` wrote to this file. Any other key there is left alone.
+fn interrupted(keyring: &Keyring, path: &Path, key_type: KeyType) -> Result<Option<PrivateKey>, Error> {
+    let Ok(note) = store::file::read_secret(&outgoing(keyring)) else { return Ok(None) };
+    let noted = std::str::from_utf8(&note).ok().and_then(|note| note.parse::<KeyId>().ok());
+    match keyring.read(path) {
+        Ok(key) if Some(key.public_key().key_id()) == noted => leftover(keyring, path, key_type),
+        Err(error @ KeyringError::Locked { .. }) => Err(error.into()),
+        Ok(_) | Err(_) => Ok(None),
+    }
+}
+
+/// The root of a PKI whose `init` was interrupted after its commit, from the file that its key went to.
+pub fn root_from(store: &Store, keyring: &Keyring, path: &Path) -> Result<Issuer, Error> {
+    let root = IssuerCertificate::new(certificate_of(&Current::load(store)?.root.record)?)?;
+    let issuer = Issuer::new(root, Arc::new(keyring.read(path)?))?;
+    let _ = store::file::remove(&outgoing(keyring));
+    Ok(issuer)
 }
 
 /// A key that an interrupted `init` left, written again as this one wants it.

@@ -14,7 +14,7 @@ mod rotate;
 #[cfg(test)]
 mod tests;
 
-pub use create::{Init, Initialised, RootKeyPlace, init};
+pub use create::{Init, Initialised, RootKeyPlace, init, root_from};
 pub use files::{Published, publish_certificates};
 pub use install::install;
 pub use keys::change_passphrase;

@@ -166,7 +166,9 @@ fn keyring_kind(error: &KeyringError) -> ProblemKind {
     match error {
         KeyringError::Locked { .. } => ProblemKind::Denied,
         KeyringError::Key { source: PrivateKeyError::WrongPassphrase, .. } => ProblemKind::Denied,
-        KeyringError::Elsewhere { .. } | KeyringError::NoCertificate { .. } => ProblemKind::Conflict,
+        KeyringError::Elsewhere { .. }
+        | KeyringError::File(store::file::FileError::Exists { .. })
+        | KeyringError::NoCertificate { .. } => ProblemKind::Conflict,
         _ => ProblemKind::Internal,
     }
 }

@@ -80,7 +80,7 @@ impl Pki {
     ) -> Result<Pki, Error> {
         let pki = match Pki::begin(directory, keys.clone()) {
             Err(Error::Directory(DirectoryError::Exists { directory })) => {
-                return Pki::finish(directory, keys, now);
+                return Pki::finish(directory, keys, &init.root_key, now);
             }
             begun => begun?,
         };
@@ -106,14 +106,41 @@ impl Pki {
 
     /// Publishes what an `init` that was interrupted after its commit had not published yet. Where
     /// nothing is missing, no `init` was interrupted.
-    fn finish(directory: PathBuf, keys: Keys, now: OffsetDateTime) -> Result<Pki, Error> {
-        if TOP.iter().all(|name| directory.join(name).exists()) {
+    fn finish(
+        directory: PathBuf,
+        keys: Keys,
+        root_key: &RootKeyPlace,
+        now: OffsetDateTime,
+    ) -> Result<Pki, Error> {
+        if is_published(&directory) {
             return Err(DirectoryError::Exists { directory }.into());
         }
         let pki = Pki::open(&directory, keys, OpenMode::Command, now)?;
-        pki.publish_first(&Which::Due, now)?;
-        pki.checkpoint(now)?;
+        pki.finish_first(root_key, now)?;
         Ok(pki)
+    }
+
+    /// Publishes what is still missing of a new PKI's files. If the root's key is elsewhere its first list
+    /// is signed with the file that the interrupted `init` wrote.
+    pub(crate) fn finish_first(&self, root_key: &RootKeyPlace, now: OffsetDateTime) -> Result<(), Error> {
+        if is_published(self.directory()) {
+            return Ok(());
+        }
+        let root = Current::load(self.store())?.root.record;
+        let lent = match (&root.key, root_key) {
+            (KeyPlace::Elsewhere { .. }, RootKeyPlace::File(path)) => {
+                Some(hierarchy::root_from(self.store(), self.keyring(), path)?)
+            }
+            _ => None,
+        };
+        if let Some(issuer) = &lent {
+            self.publisher().lend(issuer.clone());
+        }
+        let published = self.publish_first(&Which::Due, now);
+        self.publisher().take_back(&root.key_id);
+        published?;
+        self.checkpoint(now)?;
+        Ok(())
     }
 
     /// Removes what interrupted writers left, copies of keys among them. A failure is litter, not damage.
@@ -142,7 +169,10 @@ impl Pki {
         let (store, report) = open_store(&layout, Create::IfAbsent)?;
         let pki = Pki::assemble(layout, owner, store, Some(report), keys)?;
         match Current::find(pki.store())? {
-            None => Ok(pki),
+            None => {
+                pki.sweep();
+                Ok(pki)
+            }
             Some(_) => Err(DirectoryError::Exists { directory: pki.directory().to_owned() }.into()),
         }
     }
@@ -168,6 +198,11 @@ impl Pki {
         let authorities = ca::authority::list(self.store())?;
         Ok(authorities.iter().any(|authority| authority.key == KeyPlace::HereEncrypted))
     }
+}
+
+/// Whether every file at the top is there.
+fn is_published(directory: &Path) -> bool {
+    TOP.iter().all(|name| directory.join(name).exists())
 }
 
 fn layout(directory: &Path) -> Result<Layout, DirectoryError> {

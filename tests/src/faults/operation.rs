@@ -24,7 +24,7 @@ pub struct Operation {
 const CONFLICT: Option<i32> = Some(4);
 
 /// Every operation that the matrix covers.
-pub const OPERATIONS: [Operation; 12] = [
+pub const OPERATIONS: [Operation; 13] = [
     Operation {
         name: "issue-client",
         prepare: populated,
@@ -87,6 +87,18 @@ pub const OPERATIONS: [Operation; 12] = [
         finished_says: CONFLICT,
         stored: |sandbox| Ok(sandbox.pki(["info"]).code == 0),
         finished: |sandbox| issues(sandbox, &[]),
+    },
+    Operation {
+        name: "init --root-key-out",
+        prepare: |_| {},
+        command: &["init", "--name", "Example", "--key-type", "p256", "--root-key-out", "medium.key"],
+        answer: Some("issuing"),
+        finished_says: CONFLICT,
+        stored: |sandbox| Ok(sandbox.pki(["info"]).code == 0),
+        finished: |sandbox| {
+            issues(sandbox, &[])?;
+            good(sandbox.pki(["crl", "publish", "--root", "--root-key", "medium.key"])).map(|_| ())
+        },
     },
     Operation {
         name: "backup",

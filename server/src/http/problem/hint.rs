@@ -118,3 +118,6 @@ fn keyring_hint(error: &KeyringError) -> Option<&'static str> {
         _ => None,
     }
 }
+        KeyringError::File(store::file::FileError::Exists { .. }) => {
+            Some("a key is never overwritten: name another file")
+        }
