@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::cert::{CertificateError, CsrError, KeyId, Serial, SerialError};
-use crate::constraints::ConstraintError;
+use crate::constraints::{ConstraintError, NameConstraints};
 use crate::issuer::IssuerError;
 use crate::key::{KeyType, PrivateKeyError, RequestError};
 use crate::keyring::KeyringError;
@@ -77,6 +77,9 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// A certificate that was made elsewhere breaks a rule that it would have been held to here.
+    #[error("the certificate was not installed")]
+    Install(#[source] LintError),
     /// A certificate that can't sign.
     #[error("the certificate can't be an authority's")]
     Issuer(#[from] IssuerError),
@@ -159,6 +162,16 @@ pub enum Error {
     /// The certificate could not be written.
     #[error("the certificate could not be written")]
     Template(#[from] TemplateError),
+    /// The certificate of the next issuing CA is not held to the names that this one is held to.
+    #[error(
+        "the certificate is held to these names: {found}; the issuing CA in force, which it would follow, to these: {wanted}"
+    )]
+    OtherConstraints {
+        /// What the certificate is held to.
+        found: NameConstraints,
+        /// What it must be held to.
+        wanted: NameConstraints,
+    },
     /// What allowed the change is no longer as it was.
     #[error("what allowed this has changed in the meantime ({key})")]
     Withdrawn {

@@ -185,6 +185,47 @@ fn an_authority_that_awaits_its_certificate_has_no_end_yet() {
 }
 
 #[test]
+fn what_the_roots_machine_left_out_is_named_with_the_option_that_puts_it_in() {
+    let sandbox = Sandbox::new();
+    let names = ["--name-constraint", "example.org", "--name-constraint", "10.0.0.0/8"];
+    sandbox.pki(["init", "--name", "Example"].iter().chain(&names)).success();
+    let url = "http://pki.example.org";
+    sandbox.pki(["config", "set", "core.public_url", url]).success();
+    let said = sandbox.pki(["ca", "rotate", "--csr-out", "next.csr"]).success();
+    let both = format!("{} {} --public-url {url}", names[..2].join(" "), names[2..].join(" "));
+    assert!(said.stderr.contains(&both), "{said}");
+
+    let at = |name: &str| sandbox.dir().join(name).display().to_string();
+    let (root, key) = (at("root.crt"), at("keys/root.key"));
+    let sign = |further: &[&str]| {
+        let words = ["ca", "sign-issuing", "next.csr", "--root-cert", &root, "--root-key", &key];
+        let words = words.iter().chain(&["--out", "next.crt", "--force"]).chain(further);
+        sandbox.pki(words).success();
+    };
+    let before = states(&sandbox);
+    sign(&["--public-url", url]);
+    let refused = sandbox.pki(["ca", "install", "next.crt"]).failure(2);
+    for words in ["held to these names: none", "only example.org, 10.0.0.0/8", "hint: sign the request again"]
+    {
+        assert!(refused.stderr.contains(words), "{words}: {refused}");
+    }
+    assert!(
+        refused.stderr.contains("--name-constraint example.org --name-constraint 10.0.0.0/8"),
+        "{refused}"
+    );
+    assert_eq!(before, states(&sandbox));
+
+    sign(&names);
+    let installed = sandbox.pki(["ca", "install", "next.crt"]).success();
+    assert!(installed.stderr.contains(&format!("though core.public_url is {url}")), "{installed}");
+    assert!(installed.stderr.contains("--public-url"), "{installed}");
+    sandbox.pki(["ca", "rotate", "--csr-out", "next.csr"]).success();
+    sign(&[names.as_slice(), &["--public-url", url]].concat());
+    let installed = sandbox.pki(["ca", "install", "next.crt"]).success();
+    assert!(!installed.says("core.public_url"), "{installed}");
+}
+
+#[test]
 fn an_init_that_was_interrupted_after_the_roots_key_left_is_finished_by_the_same_command() {
     let sandbox = Sandbox::new();
     let root_key = sandbox.root().join("root.key").display().to_string();

@@ -44,9 +44,13 @@ pub fn install(
     let root = IssuerCertificate::new(certificate_of(&current.root.record)?)?;
     certificate.verify_signed_by(root.certificate())?;
     let constraints = awaiting.record.name_constraints()?;
-    check(&certificate, &root, &constraints, policy, now)?;
-    let key = keyring.key(&awaiting.record)?;
-    let issuer = Issuer::new(IssuerCertificate::new(certificate.clone())?, key)?;
+    let next = IssuerCertificate::new(certificate.clone())?;
+    if *next.constraints() != constraints {
+        return Err(Error::OtherConstraints { found: next.constraints().clone(), wanted: constraints });
+    }
+    let distribution = stated_distribution(&certificate, &root)?;
+    check(&certificate, &root, &constraints, &distribution, policy, now)?;
+    let issuer = Issuer::new(next, keyring.key(&awaiting.record)?)?;
     let next = AuthorityRecord {
         state: AuthorityState::Current,
         certificate: Some(certificate.der().to_vec()),
@@ -54,7 +58,7 @@ pub fn install(
         ..awaiting.record
     };
     let previous = put_in_force(store, &current, &next, Some(awaiting.version), who, now)?;
-    Ok(Rotation { current: issuer, previous })
+    Ok(Rotation { current: issuer, previous, distribution })
 }
 
 /// Runs the linter over the signed bytes, as if they were about to be signed here.
@@ -62,6 +66,7 @@ fn check(
     certificate: &Certificate,
     root: &IssuerCertificate,
     constraints: &NameConstraints,
+    distribution: &Distribution,
     policy: &Policy,
     now: OffsetDateTime,
 ) -> Result<(), Error> {
@@ -75,10 +80,10 @@ fn check(
         serial: &certificate.serial(),
         validity: Validity { not_before: certificate.not_before(), not_after: certificate.not_after() },
         issuer: Some(root),
-        distribution: &stated_distribution(certificate, root)?,
+        distribution,
         constraints,
     };
-    lint::certificate(Tbs::from_der(signed.tbs.to_vec()), &template, now)?;
+    lint::certificate(Tbs::from_der(signed.tbs.to_vec()), &template, now).map_err(Error::Install)?;
     Ok(())
 }
 

@@ -11,6 +11,7 @@ use super::{Making, certify, organization, record, subject};
 use crate::authority::{self, Current};
 use crate::cert::{Certificate, Csr, PublicKey};
 use crate::constraints::NameConstraints;
+use crate::distribution::Distribution;
 use crate::error::Error;
 use crate::issuer::{Issuer, IssuerCertificate};
 use crate::key::{KeyType, PrivateKey, make_csr};
@@ -26,6 +27,8 @@ pub struct Rotation {
     pub current: Issuer,
     /// The record of the one that signed before.
     pub previous: AuthorityRecord,
+    /// Where the new one's certificate says that the root's list and certificate are.
+    pub distribution: Distribution,
 }
 
 /// Makes the next issuing CA and puts it in force; the root's key must be in the keyring.
@@ -56,7 +59,11 @@ pub fn rotate(
     );
     let previous = put_in_force(store, &current, &next, None, who, now)?;
     keyring.hold(certificate.key_id(), key.clone());
-    Ok(Rotation { current: Issuer::new(certificate, key)?, previous })
+    Ok(Rotation {
+        current: Issuer::new(certificate, key)?,
+        previous,
+        distribution: policy.distribution.clone(),
+    })
 }
 
 /// Makes the key of the next issuing CA, and its CSR (PEM) for a root that is elsewhere.

@@ -145,11 +145,13 @@ fn ca_kind(error: &ca::Error) -> ProblemKind {
         | ca::Error::Constraints(_)
         | ca::Error::Csr(_)
         | ca::Error::InsideDirectory { .. }
+        | ca::Error::Install(_)
         | ca::Error::Issuer(_)
         | ca::Error::Key(_)
         | ca::Error::Lifetime(_)
         | ca::Error::Lint(_)
         | ca::Error::Names(_)
+        | ca::Error::OtherConstraints { .. }
         | ca::Error::Request(_)
         | ca::Error::Template(_)
         | ca::Error::Unasked { .. } => ProblemKind::Invalid,

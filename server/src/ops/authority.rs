@@ -40,8 +40,15 @@ pub struct CaRotate {
 #[serde(rename_all = "kebab-case")]
 #[expect(clippy::large_enum_variant, reason = "one at a time, on its way to whoever asked")]
 pub enum Rotated {
-    /// The key is here; this CSR (PEM) goes to the root.
-    Csr(String),
+    /// The key is here, and its CSR goes to the root.
+    Csr {
+        /// The CSR, PEM.
+        pem: String,
+        /// The names that its certificate has to be held to: those of the issuing CA in force.
+        name_constraints: Vec<String>,
+        /// The base of the URLs that its certificate should carry; the setting `core.public_url`.
+        public_url: Option<String>,
+    },
     /// The new issuing CA signs from now on.
     Rotated {
         /// The new one.
@@ -51,6 +58,9 @@ pub enum Rotated {
         /// Why not all files are in place, outermost cause first; empty if they are.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         unpublished: Vec<String>,
+        /// What is in force, but not as the settings ask for.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        warnings: Vec<String>,
     },
 }
 

@@ -48,22 +48,33 @@ pub fn report(
 ) -> Result<Outcome, CommandError> {
     let now = context.now();
     match (rotated, csr_out) {
-        (Rotated::Csr(csr), Some(path)) => {
+        (Rotated::Csr { pem, name_constraints, public_url }, Some(path)) => {
             let path = context.resolve(path);
-            files::write(&path, csr.as_bytes(), Visibility::Public, OnExisting::Replace)?;
+            files::write(&path, pem.as_bytes(), Visibility::Public, OnExisting::Replace)?;
             context.output.reply(rotated, |_| Ok(()))?;
             context.output.say(&format!("wrote {}", path.display()));
+            let names = name_constraints.iter().map(|name| format!(" --name-constraint {name}"));
+            let url = public_url.iter().map(|url| format!(" --public-url {url}"));
             context.output.hint(&format!(
-                "where the root's key is: `pki ca sign-issuing {} --root-cert root.crt --root-key root.key --out next.crt`",
-                path.file_name().unwrap_or_default().display()
+                "where the root's key is: `pki ca sign-issuing {} --root-cert root.crt --root-key root.key --out next.crt{}`",
+                path.file_name().unwrap_or_default().display(),
+                names.chain(url).collect::<String>()
             ));
             context.output.hint("then here: `pki ca install next.crt`");
         }
-        (Rotated::Csr(csr), None) => context.output.reply(rotated, |output| output.raw(csr.as_bytes()))?,
-        (Rotated::Rotated { current, previous, unpublished }, _) => {
+        (Rotated::Csr { pem, .. }, None) => {
+            context.output.reply(rotated, |output| output.raw(pem.as_bytes()))?;
+        }
+        (Rotated::Rotated { current, previous, unpublished, warnings }, _) => {
             let both = [current.clone(), previous.clone()];
             context.output.reply(rotated, |output| output.table(&view::authorities(&both, now)))?;
             context.output.say(&format!("{} signs from now on", current.subject));
+            for warning in warnings {
+                context.output.warn(warning);
+            }
+            if !warnings.is_empty() {
+                context.output.hint("the next rotation can say so: `pki ca sign-issuing … --public-url URL`");
+            }
             return Ok(view::placement(unpublished, &mut context.output));
         }
     }

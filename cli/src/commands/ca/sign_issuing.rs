@@ -54,7 +54,10 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 3650, value_parser = clap::value_parser!(u32).range(1..))]
     days: u32,
 
-    /// Hold it to this domain or address range (repeatable); as the current issuing CA is
+    /// Hold it to this domain or address range (repeatable): the same that the issuing CA in force has
+    ///
+    /// Without it every name is open. Domains alone rule out every address; ranges alone leave DNS names
+    /// open, so give a domain too. Mail addresses, URIs and clients' common names are not constrained.
     #[arg(long, value_name = "DOMAIN|RANGE")]
     name_constraint: Vec<String>,
 

@@ -1,5 +1,6 @@
 //! What a user can do about an error, where there is something to be done.
 
+use ca::constraints::NameConstraints;
 use ca::key::PrivateKeyError;
 use ca::keyring::KeyringError;
 
@@ -50,6 +51,7 @@ pub(super) fn hint(error: &Error) -> Option<String> {
             "`pki ca list` shows the authorities; an issuing CA is revoked with `pki ca revoke KEYID`"
         }
         Error::Publish { .. } => "`pki crl publish` tries again",
+        Error::Ca(ca::Error::OtherConstraints { wanted, .. }) => return Some(sign_again(wanted)),
         Error::Ca(error) => return ca_hint(error).map(str::to_owned),
         Error::Crl(error) => return crl_hint(error).map(str::to_owned),
         Error::NotHeld { .. } => "only a certificateHold can be released",
@@ -59,6 +61,21 @@ pub(super) fn hint(error: &Error) -> Option<String> {
         }
     };
     Some(hint.to_owned())
+}
+
+/// What the root's machine has to be asked for instead.
+fn sign_again(wanted: &NameConstraints) -> String {
+    let options: Vec<String> =
+        wanted.permitted().iter().map(|name| format!(" --name-constraint {name}")).collect();
+    match options.is_empty() {
+        true => "sign the request again, without --name-constraint".to_owned(),
+        false => {
+            format!(
+                "sign the request again where the root's key is: `pki ca sign-issuing …{}`",
+                options.concat()
+            )
+        }
+    }
 }
 
 /// A store that can't be opened can't be looked into by `pki doctor` either.

@@ -32,9 +32,13 @@ pub(super) fn rotate(
     let key_type = request.key_type.as_deref().map(key_type).transpose()?;
     if request.csr_only {
         let awaiting = hierarchy::request(pki.store(), pki.keyring(), key_type, &who, now)?;
+        let constraints = awaiting.name_constraints().map_err(ca::Error::from)?;
         let key_id = awaiting.key_id;
-        let csr = awaiting.csr.ok_or_else(|| ca::Error::NotFound { word: key_id.to_string() })?;
-        return Ok(Rotated::Csr(csr));
+        return Ok(Rotated::Csr {
+            pem: awaiting.csr.ok_or_else(|| ca::Error::NotFound { word: key_id.to_string() })?,
+            name_constraints: constraints.permitted().iter().map(ToString::to_string).collect(),
+            public_url: pki.policy()?.distribution.base.clone().map(|base| base.to_string()),
+        });
     }
     let policy = pki.policy()?;
     let rotation = hierarchy::rotate(pki.store(), pki.keyring(), key_type, &policy, &who, now, pki.random())?;
@@ -67,7 +71,21 @@ fn rotated(pki: &Pki, rotation: &Rotation, now: OffsetDateTime) -> Result<Rotate
         current: shape::authority(pki, &current, now)?,
         previous: shape::authority(pki, &rotation.previous, now)?,
         unpublished,
+        warnings: without_urls(pki, rotation)?,
     })
+}
+
+/// A certificate that was signed elsewhere may lack the URLs that the settings ask for, or have others.
+fn without_urls(pki: &Pki, rotation: &Rotation) -> Result<Vec<String>, Error> {
+    let wanted = pki.policy()?.distribution.clone();
+    let Some(url) = wanted.base.as_ref().filter(|_| wanted != rotation.distribution) else {
+        return Ok(Vec::new());
+    };
+    let instead = match &rotation.distribution.base {
+        None => "its certificate does not say where the root's list and certificate are".to_owned(),
+        Some(other) => format!("its certificate says that the root's list and certificate are at {other}"),
+    };
+    Ok(vec![format!("{instead}, though core.public_url is {url}")])
 }
 
 fn find(pki: &Pki, issuer: &Issuer) -> Result<ca::records::AuthorityRecord, Error> {

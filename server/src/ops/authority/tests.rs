@@ -67,7 +67,7 @@ fn a_root_goes_offline_and_leaves_a_list_for_a_year() {
     // Without it the next authority begins with a request.
     assert!(run(&pki, CaRotate { key_type: None, csr_only: false }).is_err());
     let csr = run(&pki, CaRotate { key_type: None, csr_only: true }).unwrap();
-    assert!(matches!(csr, Rotated::Csr(pem) if pem.contains("CERTIFICATE REQUEST")));
+    assert!(matches!(csr, Rotated::Csr { pem, .. } if pem.contains("CERTIFICATE REQUEST")));
     let states: Vec<String> =
         run(&pki, CaList {}).unwrap().into_iter().map(|authority| authority.state).collect();
     assert!(states.contains(&"awaiting-certificate".to_owned()));
