@@ -10,7 +10,7 @@ mod publish;
 
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use arc_swap::ArcSwap;
 use aws_lc_rs::rand::SystemRandom;
@@ -80,6 +80,7 @@ struct Shared {
     public: ArcSwap<ListenerState>,
     stop: ArcSwap<Stop>,
     acme_gate: acme::client::Gate,
+    certificates: Mutex<Option<publish::OnRecord>>,
 }
 
 impl Pki {
@@ -279,6 +280,7 @@ impl Pki {
                 public: ArcSwap::from_pointee(ListenerState::Off),
                 stop: ArcSwap::from_pointee(Stop::new()),
                 acme_gate: acme::client::Gate::default(),
+                certificates: Mutex::default(),
             }),
         })
     }

@@ -18,6 +18,9 @@ use crate::keyring::issuer_certificate;
 use crate::records::{AuthorityRecord, AuthorityState, Role};
 use crate::tally::Tally;
 
+/// The folder of every generation's files.
+const GENERATIONS: &str = "cas";
+
 /// Which files were placed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Published {
@@ -25,27 +28,46 @@ pub struct Published {
     pub changed: Vec<PathBuf>,
 }
 
-/// Places the certificate files in `directory`. Idempotent: a file that is right is not touched.
+/// What the certificate files hold, by their names in the directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateFiles(Vec<(PathBuf, String)>);
+
+impl CertificateFiles {
+    /// What they must hold by the records. Where there are earlier generations that is a walk through the
+    /// inventory.
+    pub fn on_record(store: &Store, now: OffsetDateTime) -> Result<CertificateFiles, Error> {
+        let current = Current::load(store)?;
+        let mut files = Vec::new();
+        for record in authority::list(store)?.iter().filter(|record| record.certificate.is_some()) {
+            let name = Path::new(GENERATIONS).join(format!("{}.crt", record.key_id));
+            files.push((name, issuer_certificate(record)?.certificate().to_pem()));
+        }
+        let chain = chain(store, &current, now)?.iter().map(Certificate::to_pem).collect();
+        files.push(("chain.crt".into(), chain));
+        for (name, record) in [("ca.crt", &current.issuing.record), ("root.crt", &current.root.record)] {
+            files.push((name.into(), issuer_certificate(record)?.certificate().to_pem()));
+        }
+        Ok(CertificateFiles(files))
+    }
+
+    /// Places them in `directory`. Idempotent: a file that is right is not touched.
+    pub fn place(&self, directory: &Path) -> Result<Published, Error> {
+        store::file::make_dir(&directory.join(GENERATIONS), Visibility::Public)?;
+        let mut published = Published::default();
+        for (name, pem) in &self.0 {
+            place(&mut published, directory.join(name), pem)?;
+        }
+        Ok(published)
+    }
+}
+
+/// Places the certificate files in `directory` as the records have them.
 pub fn publish_certificates(
     store: &Store,
     directory: &Path,
     now: OffsetDateTime,
 ) -> Result<Published, Error> {
-    let current = Current::load(store)?;
-    let mut published = Published::default();
-    let generations = directory.join("cas");
-    store::file::make_dir(&generations, Visibility::Public)?;
-    for record in authority::list(store)?.iter().filter(|record| record.certificate.is_some()) {
-        let pem = issuer_certificate(record)?.certificate().to_pem();
-        place(&mut published, generations.join(format!("{}.crt", record.key_id)), &pem)?;
-    }
-    let chain: String = chain(store, &current, now)?.iter().map(Certificate::to_pem).collect();
-    place(&mut published, directory.join("chain.crt"), &chain)?;
-    let issuing = issuer_certificate(&current.issuing.record)?;
-    place(&mut published, directory.join("ca.crt"), &issuing.certificate().to_pem())?;
-    let root = issuer_certificate(&current.root.record)?;
-    place(&mut published, directory.join("root.crt"), &root.certificate().to_pem())?;
-    Ok(published)
+    CertificateFiles::on_record(store, now)?.place(directory)
 }
 
 /// The certificates of `chain.crt`: issuing CAs with certificates in force, the current one first, then

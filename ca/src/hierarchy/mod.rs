@@ -15,7 +15,7 @@ mod rotate;
 mod tests;
 
 pub use create::{Init, Initialised, RootKeyPlace, init, root_from};
-pub use files::{Published, publish_certificates};
+pub use files::{CertificateFiles, Published, publish_certificates};
 pub use install::install;
 pub use keys::change_passphrase;
 pub use retire::{Retirement, outside, retire, root_offline};

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use ca::hierarchy::publish_certificates;
 use crl::Which;
 use time::OffsetDateTime;
 
@@ -19,7 +18,7 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 pub(crate) static TABLE: [Job; 8] = [
     Job { name: "checkpoint", every: HOUR, run: checkpoint },
     Job { name: "keep-tally", every: MINUTE, run: keep_tally },
-    Job { name: "place-certificates", every: HOUR, run: place_certificates },
+    Job { name: "place-certificates", every: MINUTE, run: place_certificates },
     Job { name: "publish-lists", every: MINUTE, run: publish_lists },
     Job { name: "renew-acme", every: HOUR, run: renew_acme },
     Job { name: "renew-own", every: HOUR, run: renew_own },
@@ -38,9 +37,10 @@ fn keep_tally(pki: &Pki, now: OffsetDateTime) -> Result<(), Error> {
     Ok(())
 }
 
-/// Places the authorities' certificates again where one is missing or a generation has ended.
+/// Places the authorities' certificates again where one is missing, was written over, or a generation has
+/// ended.
 fn place_certificates(pki: &Pki, now: OffsetDateTime) -> Result<(), Error> {
-    publish_certificates(pki.store(), pki.directory(), now)?;
+    pki.place_certificates(now)?;
     pki.fill_shelf(now)
 }
 
@@ -104,4 +104,25 @@ fn sweep_temporaries(pki: &Pki, _: OffsetDateTime) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{at, made};
+
+    #[test]
+    fn a_certificate_that_somebody_wrote_over_is_placed_again_within_a_minute() {
+        let folder = tempfile::tempdir().unwrap();
+        let pki = made(&folder.path().join("pki"));
+        let job = TABLE.iter().find(|job| job.name == "place-certificates").unwrap();
+        assert!(job.every <= MINUTE);
+        for (round, name) in ["root.crt", "ca.crt", "chain.crt"].into_iter().enumerate() {
+            let path = pki.directory().join(name);
+            let right = std::fs::read(&path).unwrap();
+            std::fs::write(&path, "somebody else's").unwrap();
+            (job.run)(&pki, at(60 * round as i64)).unwrap();
+            assert_eq!(std::fs::read(&path).unwrap(), right, "{name}");
+        }
+    }
 }

@@ -3,7 +3,6 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ca::authority::Current;
-use ca::hierarchy::publish_certificates;
 use ca::keyring::KeyringError;
 use ca::records::KeyPlace;
 use crl::Which;
@@ -53,7 +52,7 @@ impl Operation for CrlPublish {
             }
         }
         // A rotation that could not place everything is finished here too.
-        publish_certificates(pki.store(), pki.directory(), now)?;
+        pki.place_certificates(now)?;
         let publication = pki.publish(&which, now)?;
         first_failure(&publication)?;
         publication.lists.iter().map(|list| pki.crl_view(list)).collect()

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use ca::adopt::{self, Adopt, ImportedRevocation};
-use ca::hierarchy::publish_certificates;
 use ca::index_txt::RowReason;
 use ca::keyring::Keyring;
 use crl::{Reason, Revocation, Which};
@@ -58,7 +57,7 @@ impl Pki {
         let mut notes: Vec<String> = adoption.notes.iter().map(ToString::to_string).collect();
         let imported = adoption.imported;
         adoption.commit(pki.store(), pki.keyring())?;
-        publish_certificates(pki.store(), pki.directory(), now)?;
+        pki.place_certificates(now)?;
         // A root whose key is elsewhere can't sign its list here: that is told, and doctor repeats it.
         for (_, error) in &pki.publish(&Which::All, now)?.failures {
             let mut causes = vec![error.to_string()];

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use ca::authority::Current;
-use ca::hierarchy::{self, Init, RootKeyPlace, publish_certificates};
+use ca::hierarchy::{self, Init, RootKeyPlace};
 use ca::records::KeyPlace;
 use crl::Which;
 use store::file::{Visibility, make_dir};
@@ -60,7 +60,7 @@ impl Pki {
                     tracing::error!("{}", crate::ops::doctor::put_back_in_words(&overtaken));
                 }
                 // What an interruption left undone is finished here.
-                publish_certificates(pki.store(), pki.directory(), now)?;
+                pki.place_certificates(now)?;
             }
         }
         Ok(pki)
@@ -185,7 +185,7 @@ impl Pki {
 
     /// Places what a new PKI publishes.
     pub(super) fn publish_first(&self, which: &Which, now: OffsetDateTime) -> Result<(), Error> {
-        publish_certificates(self.store(), self.directory(), now)?;
+        self.place_certificates(now)?;
         let publication = self.publish(which, now)?;
         crate::ops::crl::first_failure(&publication)
     }

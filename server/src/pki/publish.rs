@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use ca::authority;
 use ca::cert::KeyId;
+use ca::hierarchy::CertificateFiles;
+use ca::records::{AuthorityRecord, CurrentRecord};
 use crl::{Copies, Publication, Validity, Which};
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use super::Pki;
 use crate::http::problem;
@@ -16,7 +18,43 @@ use crate::http::public::{DER_CERTIFICATE, DER_LIST, Filling, PEM, TOP};
 use crate::ops::{Error, view};
 use crate::settings::Setting;
 
+/// What the certificate files hold, and what that was read from.
+pub(super) struct OnRecord {
+    then: OffsetDateTime,
+    current: CurrentRecord,
+    authorities: Vec<AuthorityRecord>,
+    files: CertificateFiles,
+}
+
 impl Pki {
+    /// Places the authorities' certificates as the records have them; one call at a time, so that what
+    /// was read last is placed last.
+    ///
+    /// Which earlier generations still have certificates in force is a walk through the inventory, and
+    /// they gain none: that is found out again after an hour, or when the authorities have changed.
+    pub(crate) fn place_certificates(&self, now: OffsetDateTime) -> Result<(), Error> {
+        let mut known = self.shared.certificates.lock().unwrap_or_else(PoisonError::into_inner);
+        let current = authority::Current::load(self.store())?.pair.record;
+        let authorities = authority::list(self.store())?;
+        let found = known.take().filter(|found| {
+            let age = now - found.then;
+            let is_fresh = !age.is_negative() && age < Duration::HOUR;
+            is_fresh && found.current == current && found.authorities == authorities
+        });
+        let found = match found {
+            Some(found) => found,
+            None => {
+                let files = CertificateFiles::on_record(self.store(), now)?;
+                OnRecord { then: now, current, authorities, files }
+            }
+        };
+        let placed = known.insert(found).files.place(self.directory())?;
+        for path in &placed.changed {
+            tracing::info!(file = %path.display(), "placed a certificate");
+        }
+        Ok(())
+    }
+
     /// How long lists are valid.
     pub(crate) fn list_validity(&self) -> Result<Validity, Error> {
         let settings = self.settings()?;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use ca::authority::{self, Current};
 use ca::cert::{Certificate, Serial};
-use ca::hierarchy::{self, Rotation, publish_certificates};
+use ca::hierarchy::{self, Rotation};
 use ca::issuer::Issuer;
 use ca::key::KeyType;
 use ca::records::AuthorityState;
@@ -98,9 +98,9 @@ fn find(pki: &Pki, issuer: &Issuer) -> Result<ca::records::AuthorityRecord, Erro
 /// records, the service's periodic work places them again, and doctor looks at them. Returns why not
 /// all are in place.
 fn publish(pki: &Pki, now: OffsetDateTime) -> Vec<String> {
-    let done = publish_certificates(pki.store(), pki.directory(), now)
-        .map_err(Error::from)
-        .and_then(|_placed| pki.publish(&Which::Due, now))
+    let done = pki
+        .place_certificates(now)
+        .and_then(|()| pki.publish(&Which::Due, now))
         .and_then(|publication| crate::ops::crl::first_failure(&publication));
     let Err(error) = done else { return Vec::new() };
     let mut causes = vec![error.to_string()];
@@ -139,7 +139,7 @@ pub(super) fn revoke(
             pki.publish_after(BTreeSet::from([parent]), now)
         }
     };
-    if let Err(error) = publish_certificates(pki.store(), pki.directory(), now) {
+    if let Err(error) = pki.place_certificates(now) {
         let mut causes = vec![error.to_string()];
         causes.extend(problem::causes(&error));
         publication = Publication::Pending { causes };
