@@ -15,8 +15,8 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::Bytes;
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH,
-    LAST_MODIFIED, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_MODIFIED_SINCE,
+    IF_NONE_MATCH, LAST_MODIFIED, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{Method, StatusCode};
 use time::OffsetDateTime;
@@ -49,7 +49,7 @@ pub(crate) struct Published {
     body: Bytes,
     media: &'static str,
     etag: HeaderValue,
-    modified: Option<HeaderValue>,
+    modified: Option<OffsetDateTime>,
     next_update: Option<OffsetDateTime>,
 }
 
@@ -67,7 +67,7 @@ impl Published {
             body: Bytes::from(body),
             media,
             etag: HeaderValue::try_from(etag).unwrap_or(HeaderValue::from_static("\"\"")),
-            modified: modified.and_then(http_date),
+            modified,
             next_update,
         }
     }
@@ -75,6 +75,18 @@ impl Published {
     /// The same file, with another nextUpdate.
     fn until(self, next_update: Option<OffsetDateTime>) -> Published {
         Published { next_update, ..self }
+    }
+
+    /// The same file, changed later than what was served before it: a date in whole seconds must not name
+    /// two of them.
+    fn after(self, before: &Published) -> Published {
+        let second = |file: &Published| file.modified.map(OffsetDateTime::unix_timestamp);
+        match (second(before), second(&self)) {
+            (Some(then), Some(now)) if now <= then && self.etag != before.etag => {
+                Published { modified: before.modified.map(|then| then + time::Duration::SECOND), ..self }
+            }
+            _ => self,
+        }
     }
 
     #[cfg(test)]
@@ -140,7 +152,8 @@ async fn answer(State(pki): State<Pki>, request: Request) -> Response {
 }
 
 fn file_response(file: &Published, method: &Method, asked: &HeaderMap, now: OffsetDateTime) -> Response {
-    let known = asked.get_all(IF_NONE_MATCH).iter().any(|value| matches_etag(value, &file.etag));
+    let modified = file.modified.filter(|modified| *modified <= now).and_then(http_date);
+    let known = is_known(asked, file, modified.as_ref());
     let body = match *method {
         Method::HEAD => Body::empty(),
         _ if known => Body::empty(),
@@ -152,8 +165,8 @@ fn file_response(file: &Published, method: &Method, asked: &HeaderMap, now: Offs
     if let Ok(cache) = HeaderValue::try_from(format!("public, max-age={}", file.max_age(now))) {
         headers.insert(CACHE_CONTROL, cache);
     }
-    if let Some(modified) = &file.modified {
-        headers.insert(LAST_MODIFIED, modified.clone());
+    if let Some(modified) = modified {
+        headers.insert(LAST_MODIFIED, modified);
     }
     if known {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
@@ -163,6 +176,17 @@ fn file_response(file: &Published, method: &Method, asked: &HeaderMap, now: Offs
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(CONTENT_LENGTH, HeaderValue::from(file.body.len()));
     response
+}
+
+/// Whether whoever asks has this very file. A tag decides alone where there is one (RFC 9110 §13.1.3).
+///
+/// A date counts only if it is the one we gave. The RFC lets a later one count too, but a date that the
+/// client took from its own clock may be ahead of ours, and would keep a revocation from it.
+fn is_known(asked: &HeaderMap, file: &Published, modified: Option<&HeaderValue>) -> bool {
+    if asked.contains_key(IF_NONE_MATCH) {
+        return asked.get_all(IF_NONE_MATCH).iter().any(|value| matches_etag(value, &file.etag));
+    }
+    modified.is_some() && asked.get(IF_MODIFIED_SINCE) == modified
 }
 
 /// Whether an `If-None-Match` names our tag; the comparison is the weak one (RFC 9110 §13.1.2).
@@ -200,7 +224,7 @@ mod tests {
     #[test]
     fn the_tag_decides_whether_a_file_is_sent() {
         let file = Published::new(b"list".to_vec(), PEM, Some(at(784_111_777)), None);
-        let first = ask(&[], &file, 0);
+        let first = ask(&[], &file, 784_111_777);
         assert_eq!(first.status(), StatusCode::OK);
         assert_eq!(first.headers()[LAST_MODIFIED], "Sun, 06 Nov 1994 08:49:37 GMT");
         assert_eq!(first.headers()[CONTENT_TYPE], PEM);
@@ -213,6 +237,38 @@ mod tests {
         }
         let other = Published::new(b"newer".to_vec(), PEM, None, None);
         assert_eq!(ask(&[("if-none-match", &tag)], &other, 0).status(), StatusCode::OK);
+    }
+
+    #[test]
+    fn the_date_that_we_gave_stands_for_the_tag_where_none_is_sent() {
+        let then = 784_111_777;
+        let file = Published::new(b"list".to_vec(), PEM, Some(at(then)), None);
+        let asked = |headers: &[(&str, &str)]| ask(headers, &file, then + 100).status();
+        let ours = "Sun, 06 Nov 1994 08:49:37 GMT";
+        assert_eq!(asked(&[("if-modified-since", ours)]), StatusCode::NOT_MODIFIED);
+        for other in ["Sun, 06 Nov 1994 08:49:36 GMT", "Sun, 06 Nov 1994 08:50:00 GMT", "yesterday", ""] {
+            assert_eq!(asked(&[("if-modified-since", other)]), StatusCode::OK, "{other}");
+        }
+        // A tag wins, whichever way.
+        let both = [("if-modified-since", ours), ("if-none-match", "\"other\"")];
+        assert_eq!(asked(&both), StatusCode::OK);
+        // A date that is still to come is not given, and not taken either.
+        let early = ask(&[("if-modified-since", ours)], &file, then - 1);
+        assert_eq!(early.status(), StatusCode::OK);
+        assert!(!early.headers().contains_key(LAST_MODIFIED));
+    }
+
+    #[test]
+    fn two_files_of_one_second_have_two_dates() {
+        let then = 784_111_777;
+        let first = Published::new(b"first".to_vec(), PEM, Some(at(then)), None);
+        let second = Published::new(b"second".to_vec(), PEM, Some(at(then)), None).after(&first);
+        let ours = [("if-modified-since", "Sun, 06 Nov 1994 08:49:37 GMT")];
+        assert_eq!(ask(&ours, &first, then).status(), StatusCode::NOT_MODIFIED);
+        assert_eq!(ask(&ours, &second, then).status(), StatusCode::OK);
+        assert_eq!(ask(&ours, &second, then + 9).status(), StatusCode::OK);
+        let third = Published::new(b"third".to_vec(), PEM, Some(at(then)), None).after(&second);
+        assert_eq!(ask(&ours, &third, then + 9).status(), StatusCode::OK);
     }
 
     #[test]

@@ -95,7 +95,11 @@ impl Filling<'_> {
                 let mut body = Vec::with_capacity(usize::try_from(found.len()).unwrap_or(0));
                 open.read_to_end(&mut body).map_err(failed)?;
                 let modified = OffsetDateTime::from_unix_timestamp(found.mtime()).ok();
-                Published::new(body, media, modified, next_update)
+                let new = Published::new(body, media, modified, next_update);
+                match self.before.get(&path) {
+                    Some(before) => new.after(before),
+                    None => new,
+                }
             }
         };
         self.next_stamps.insert(path.clone(), stamp);
