@@ -35,7 +35,7 @@ impl Context {
         self.environment.resolve(path)
     }
 
-    /// Reads a regular file of at most `limit` octets; `-` is standard input.
+    /// Reads a regular file, or a pipe such as `<(…)`, of at most `limit` octets; `-` is standard input.
     pub fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>, CommandError> {
         use std::io::Read;
         let failed = |error: std::io::Error| CommandError::file("read", path, &error);
@@ -43,7 +43,7 @@ impl Context {
         let read = if path == Path::new("-") {
             std::io::stdin().lock().take(limit + 1).read_to_end(&mut bytes)
         } else {
-            open_regular(path, &self.resolve(path))?.take(limit + 1).read_to_end(&mut bytes)
+            open_readable(path, &self.resolve(path))?.take(limit + 1).read_to_end(&mut bytes)
         };
         read.map_err(failed)?;
         if bytes.len() as u64 > limit {
@@ -69,8 +69,14 @@ impl Context {
     }
 }
 
-/// Opens a regular file; anything else might never end, or never begin.
-fn open_regular(path: &Path, resolved: &Path) -> Result<std::fs::File, CommandError> {
+/// The file system of pipes without a name (`PIPEFS_MAGIC` of linux/magic.h).
+const PIPEFS: rustix::fs::FsWord = 0x5049_5045;
+
+/// Opens a regular file, or a pipe that a shell has connected to its writer already (`<(…)` is one).
+///
+/// Anything else might never end, or never begin: nobody knows whether a FIFO with a name will ever have
+/// a writer.
+fn open_readable(path: &Path, resolved: &Path) -> Result<std::fs::File, CommandError> {
     use std::os::unix::fs::FileTypeExt;
 
     use rustix::fs::{Mode, OFlags};
@@ -81,6 +87,10 @@ fn open_regular(path: &Path, resolved: &Path) -> Result<std::fs::File, CommandEr
     let file = std::fs::File::from(file);
     let kind = file.metadata().map_err(failed)?.file_type();
     if kind.is_file() {
+        return Ok(file);
+    }
+    if kind.is_fifo() && rustix::fs::fstatfs(&file).is_ok_and(|system| system.f_type == PIPEFS) {
+        rustix::fs::fcntl_setfl(&file, OFlags::empty()).map_err(|error| failed(error.into()))?;
         return Ok(file);
     }
     let found = match kind {

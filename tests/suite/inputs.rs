@@ -46,6 +46,30 @@ fn what_is_no_regular_file_is_refused_at_once() {
 }
 
 #[test]
+fn what_a_shell_pipes_in_is_read_like_a_file() {
+    let sandbox = Sandbox::with_pki();
+    sandbox.pki(["issue-client", "alice"]).success();
+    std::os::unix::fs::symlink(tests::Program::Shipped.path(), sandbox.file("pki")).unwrap();
+    let shell = |script: &str| {
+        let mut bash = std::process::Command::new("bash");
+        sandbox.surround(&mut bash);
+        tests::run(bash.args(["--noprofile", "--norc", "-c", script]))
+    };
+    // The writer comes late, and in two parts.
+    let late = "{ sleep 0.2; head -c 100 alice.crt; sleep 0.2; tail -c +101 alice.crt; }";
+    shell(&format!("./pki verify <({late})")).success();
+    shell("cat alice.crt | ./pki verify /dev/stdin").success();
+    shell("./pki revoke <(cat alice.crt)").success();
+    let endless = shell("./pki verify <(cat /dev/zero)").failure(2);
+    assert!(endless.says("is larger than"), "{endless}");
+    let device = shell("./pki verify /dev/zero").failure(2);
+    assert!(device.says("a device"), "{device}");
+    // A secret never comes this way: what lies in a pipe was in the shell's memory or history.
+    let secret = shell("./pki init --dir other --passphrase-file <(echo correct horse)").failure(2);
+    assert!(secret.says("is read from a regular file"), "{secret}");
+}
+
+#[test]
 fn a_passphrase_behind_a_link_is_not_read() {
     let sandbox = Sandbox::with_pki();
     let secret = sandbox.secret("secret", "correct horse\n");
