@@ -6,7 +6,7 @@
 //! unless the user says so, and then only when its successor's certificate has arrived.
 
 mod folder;
-mod p12;
+pub mod p12;
 mod pending;
 mod start;
 
@@ -103,6 +103,17 @@ impl Place {
     /// Looks what is there already.
     pub fn look(&self) -> Result<Found, CommandError> {
         Folder::open(&self.folder)?.look(&FileNames::of(&self.slug))
+    }
+
+    /// What an interrupted command with this request left; `None` if there was none.
+    pub fn unfinished(&self, request: &str) -> Result<Option<Pending>, CommandError> {
+        if !self.folder.is_dir() {
+            return Ok(None);
+        }
+        Ok(match self.look()?.pending {
+            Some(Decoded::Pending(pending)) if pending.request == request => Some(pending),
+            Some(Decoded::Pending(_) | Decoded::Foreign | Decoded::Torn) | None => None,
+        })
     }
 
     /// Makes `pending` durable. `None` if another command was faster: look again.

@@ -3,7 +3,7 @@
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use tests::{Output, Sandbox, openssl};
+use tests::{Output, Sandbox, Service, openssl};
 
 /// Runs a command that must not wait for anything.
 fn soon(sandbox: &Sandbox, words: &[&str]) -> Output {
@@ -96,6 +96,35 @@ fn a_p12_that_cannot_be_written_costs_no_certificate() {
     sandbox.pki(words).failure(2);
     assert!(before == sandbox.contents(), "something was written");
     sandbox.pki(["issue-client", "alice", "--p12", "alice.p12", "--p12-passphrase-file", "secret"]).success();
+}
+
+#[test]
+fn a_p12_of_an_interrupted_issuance_is_finished_by_the_same_command() {
+    let sandbox = Sandbox::with_pki();
+    sandbox.secret("secret", "correct horse\n");
+    let words = ["issue-client", "alice", "--p12", "alice.p12", "--p12-passphrase-file", "secret"];
+    // With a service the command removes one file: the pending one, when all is done.
+    let service = Service::start(&sandbox);
+    let mut killed = std::process::Command::new("strace");
+    sandbox.surround(&mut killed);
+    let program = sandbox.command(words);
+    killed.args(["-f", "-qq", "-o", "/dev/null", "-e", "inject=unlinkat:signal=KILL:when=1"]);
+    killed.arg(program.get_program()).args(program.get_args());
+    assert_ne!(tests::run(&mut killed).code, 0);
+    assert!(sandbox.file(".alice.pending").exists() && sandbox.file("alice.p12").exists());
+    // Another file of that name is nobody's to replace.
+    let ours = std::fs::read(sandbox.file("alice.p12")).unwrap();
+    sandbox.write("other.p12", "mine");
+    let other = words.map(|word| if word == "alice.p12" { "other.p12" } else { word });
+    sandbox.pki(other).failure(4);
+    assert_eq!(sandbox.read("other.p12"), "mine");
+    sandbox.pki(words).success();
+    assert!(!sandbox.file(".alice.pending").exists());
+    assert_ne!(ours, std::fs::read(sandbox.file("alice.p12")).unwrap());
+    let words = ["pkcs12", "-in", "alice.p12", "-passin", "file:secret", "-nokeys", "-clcerts"];
+    let opened = openssl(&sandbox, words).success().stdout;
+    assert!(opened.contains("alice"), "{opened}");
+    assert_eq!(service.stop().code, 0);
 }
 
 #[test]

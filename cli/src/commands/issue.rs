@@ -3,17 +3,35 @@
 use std::str::FromStr;
 
 use ca::cert::{DnsName, SubjectAltName, printable};
+use server::ops::issue::ProfileName;
 
 use crate::{
+    batch,
     context::Context,
     error::{CommandError, Outcome},
-    files::{self, Pkcs12, Place},
+    files::{self, Pending, Pkcs12, Place, p12},
     issuance::{self, Options, Request},
     passphrase,
 };
 
+/// Issues to one name, or to every row of `--from`. `named` checks the name and those that go with it:
+/// it returns the name in canonical form and the further ones.
+pub fn one_or_many(
+    profile: ProfileName,
+    name: Option<&str>,
+    options: &Options,
+    context: &mut Context,
+    named: impl FnOnce(&str) -> Result<(String, Vec<SubjectAltName>), CommandError>,
+) -> Result<Outcome, CommandError> {
+    let Some(name) = name else {
+        return batch::run(profile, options, context);
+    };
+    let (name, names) = named(name)?;
+    run(&Request { profile, name, names, days: options.days, key_type: options.key_type }, options, context)
+}
+
 /// Runs one issuance and tells what came of it.
-pub fn run(request: &Request, options: &Options, context: &mut Context) -> Result<Outcome, CommandError> {
+fn run(request: &Request, options: &Options, context: &mut Context) -> Result<Outcome, CommandError> {
     request.check()?;
     if options.dry_run {
         let pending = request.prepare()?;
@@ -22,16 +40,20 @@ pub fn run(request: &Request, options: &Options, context: &mut Context) -> Resul
         context.output.say("nothing was issued: --dry-run");
         return Ok(Outcome::Done);
     }
-    let p12 = match (&options.p12, &options.p12_passphrase_file) {
-        (Some(path), Some(passphrase)) => Some(pkcs12(path, passphrase, options, context)?),
-        _ => None,
-    };
     let folder = match &options.out {
-        Some(out) => files::folder(&context.resolve(out))?,
+        Some(out) => context.resolve(out),
         None => context.environment.directory.clone(),
     };
-    files::tidy(&folder);
     let place = Place { folder, slug: request.slug() };
+    let p12 = match (&options.p12, &options.p12_passphrase_file) {
+        (Some(path), Some(passphrase)) => {
+            let unfinished = place.unfinished(&request.digest())?;
+            Some(pkcs12(path, passphrase, unfinished.as_ref(), options, context)?)
+        }
+        _ => None,
+    };
+    files::folder(&place.folder)?;
+    files::tidy(&place.folder);
     let connection = context.connect()?;
     let (issued, placed) = issuance::issue(request, &place, options.overwrite(), p12.as_ref(), &connection)?;
     drop(connection);
@@ -42,14 +64,24 @@ pub fn run(request: &Request, options: &Options, context: &mut Context) -> Resul
     Ok(Outcome::Done)
 }
 
+/// Checks where the PKCS#12 goes. One that is there already is ours if it holds the key of an issuance
+/// that was interrupted.
 fn pkcs12(
     path: &std::path::Path,
     passphrase_file: &std::path::Path,
+    unfinished: Option<&Pending>,
     options: &Options,
     context: &Context,
 ) -> Result<Pkcs12, CommandError> {
     let path = context.resolve(path);
-    if !options.force && path.symlink_metadata().is_ok() {
+    let is_ours = match (unfinished, store::file::read_secret(&path)) {
+        (Some(pending), Ok(there)) => {
+            let passphrase = passphrase::read_file(&context.resolve(passphrase_file))?;
+            p12::holds(&there, &pending.key, &passphrase)
+        }
+        (None, _) | (Some(_), Err(_)) => false,
+    };
+    if !options.force && !is_ours && path.symlink_metadata().is_ok() {
         return Err(CommandError::conflict(format!("{} exists already", path.display()))
             .hint("choose another file, or replace it with --force"));
     }

@@ -7,10 +7,9 @@ use server::ops::issue::ProfileName;
 
 use super::issue;
 use crate::{
-    batch,
     context::Context,
     error::{CommandError, Outcome},
-    issuance::{Options, Request},
+    issuance::Options,
 };
 
 /// Issue a client certificate
@@ -49,26 +48,18 @@ pub struct Args {
 }
 
 pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CommandError> {
-    let Some(name) = args.name else {
-        return batch::run(ProfileName::Client, &args.options, context);
-    };
-    let name = CommonName::from_str(&name).map_err(|error| issue::bad_name("name", &name, &error))?;
-    let mut names = Vec::new();
-    for email in &args.email {
-        let email = EmailAddress::from_str(email)
-            .map_err(|error| issue::bad_name("e-mail address", email, &error))?;
-        names.push(SubjectAltName::Email(email));
-    }
-    for uri in &args.uri {
-        let uri = UriName::from_str(uri).map_err(|error| issue::bad_name("URI", uri, &error))?;
-        names.push(SubjectAltName::Uri(uri));
-    }
-    let request = Request {
-        profile: ProfileName::Client,
-        name: name.to_string(),
-        names,
-        days: args.options.days,
-        key_type: args.options.key_type,
-    };
-    issue::run(&request, &args.options, context)
+    issue::one_or_many(ProfileName::Client, args.name.as_deref(), &args.options, context, |name| {
+        let name = CommonName::from_str(name).map_err(|error| issue::bad_name("name", name, &error))?;
+        let mut names = Vec::new();
+        for email in &args.email {
+            let email = EmailAddress::from_str(email)
+                .map_err(|error| issue::bad_name("e-mail address", email, &error))?;
+            names.push(SubjectAltName::Email(email));
+        }
+        for uri in &args.uri {
+            let uri = UriName::from_str(uri).map_err(|error| issue::bad_name("URI", uri, &error))?;
+            names.push(SubjectAltName::Uri(uri));
+        }
+        Ok((name.to_string(), names))
+    })
 }

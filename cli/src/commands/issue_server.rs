@@ -4,10 +4,9 @@ use server::ops::issue::ProfileName;
 
 use super::issue;
 use crate::{
-    batch,
     context::Context,
     error::{CommandError, Outcome},
-    issuance::{Options, Request},
+    issuance::Options,
 };
 
 /// Issue a server certificate
@@ -45,24 +44,16 @@ pub struct Args {
 }
 
 pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CommandError> {
-    let Some(name) = args.name else {
-        return batch::run(ProfileName::Server, &args.options, context);
-    };
-    let (name, first) = issue::server_name(&name)?;
-    let mut names = vec![first];
-    for dns in &args.dns {
-        names.push(issue::dns_name(dns)?);
-    }
-    for ip in &args.ip {
-        names.push(issue::ip_address(ip)?);
-    }
-    let request = Request {
-        profile: ProfileName::Server,
-        name,
+    issue::one_or_many(ProfileName::Server, args.name.as_deref(), &args.options, context, |name| {
+        let (name, first) = issue::server_name(name)?;
+        let mut names = vec![first];
+        for dns in &args.dns {
+            names.push(issue::dns_name(dns)?);
+        }
+        for ip in &args.ip {
+            names.push(issue::ip_address(ip)?);
+        }
         // The first is the name itself.
-        names: issue::without_repeats(names).split_off(1),
-        days: args.options.days,
-        key_type: args.options.key_type,
-    };
-    issue::run(&request, &args.options, context)
+        Ok((name, issue::without_repeats(names).split_off(1)))
+    })
 }

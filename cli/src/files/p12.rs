@@ -57,6 +57,14 @@ pub fn encode(
     Ok(Zeroizing::new(bytes))
 }
 
+/// Whether a file is one of ours for this key: an interruption came after it was written.
+pub fn holds(bytes: &[u8], key: &str, passphrase: &str) -> bool {
+    let policy = p12_keystore::Pkcs12ImportPolicy::Strict;
+    let Ok(store) = KeyStore::from_pkcs12(bytes, passphrase, policy) else { return false };
+    let (Some((_, chain)), Ok(key)) = (store.private_key_chain(), pem_body(key)) else { return false };
+    chain.key().as_der() == &**key
+}
+
 /// The DER inside one PEM block.
 fn pem_body(pem: &str) -> Result<Zeroizing<Vec<u8>>, CommandError> {
     let mut body = Zeroizing::new(String::with_capacity(pem.len()));
@@ -88,5 +96,9 @@ mod tests {
         assert_eq!(chain.key().as_der(), &**pem_body(&key).unwrap());
         assert_eq!(chain.certs().len(), 1);
         assert!(encode(&key, "", "alice", "x").is_err());
+        let other = Key::generate(KeyType::P384).unwrap().to_pem().unwrap();
+        assert!(holds(&bytes, &key, "correct horse"));
+        assert!(!holds(&bytes, &other, "correct horse") && !holds(&bytes, &key, "wrong"));
+        assert!(!holds(b"mine", &key, "correct horse"));
     }
 }
