@@ -315,14 +315,12 @@ pub fn report(issued: &Issued, placed: Option<&Placed>, context: &mut Context) -
     let delivered = Delivered { dry_run, issued, files: placed };
     context.output.reply(&delivered, |output: &mut Output| {
         let certificate = &issued.certificate;
-        let mut fields = vec![
-            ("name", certificate.name.clone()),
-            ("profile", certificate.profile.clone()),
-            ("serial", certificate.serial.clone()),
-        ];
-        // A dry run has made nothing that could have one.
-        if !certificate.fingerprint.is_empty() {
-            fields.push(("fingerprint", certificate.fingerprint.clone()));
+        let mut fields = vec![("name", certificate.name.clone()), ("profile", certificate.profile.clone())];
+        // A dry run has made nothing that could have them.
+        for (name, value) in [("serial", &certificate.serial), ("fingerprint", &certificate.fingerprint)] {
+            if !value.is_empty() {
+                fields.push((name, value.clone()));
+            }
         }
         fields.extend(certificate.names.iter().map(|name| ("names", name.clone())));
         let end = format!("{} ({})", moment(certificate.not_after), distance(certificate.not_after, now));

@@ -152,6 +152,8 @@ fn a_dry_run_says_that_it_is_one() {
     let sandbox = Sandbox::with_pki();
     let planned = sandbox.pki(["issue-client", "alice", "--dry-run", "--json"]).success().json();
     assert_eq!(planned["dry_run"], true, "{planned:#}");
+    assert_eq!(planned["certificate"]["serial"], "", "a serial that no certificate will have: {planned:#}");
+    assert!(!sandbox.pki(["issue-client", "alice", "--dry-run"]).success().says("serial"));
     let issued = sandbox.pki(["issue-client", "alice", "--json"]).success().json();
     assert_eq!(issued.get("dry_run"), None, "{issued:#}");
     let planned = sandbox.pki(["revoke", "alice", "--dry-run", "--json"]).success().json();

@@ -99,6 +99,8 @@ pub(super) fn issue(
             let csr = Csr::from_pem_or_der(request.csr.as_bytes()).map_err(ca::Error::from)?;
             let mut certificate = shape::planned(plan.record(), None, now)?;
             certificate.key_type = csr.public_key().key_type().to_string();
+            // The number that it was planned with is never used.
+            certificate.serial.clear();
             let warnings =
                 plan.shortened().iter().map(ToString::to_string).chain(look_alikes(&certificate)).collect();
             Ok(Issued { certificate, pem: String::new(), chain: String::new(), repeated: false, warnings })
