@@ -114,7 +114,7 @@ pub struct Renew {
 
 /// What a renewal came to.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "snake_case")]
 pub enum Renewed {
     /// Not due yet: nothing was done.
     NotDue(Box<CertificateView>),
