@@ -125,4 +125,4 @@ Exit codes:
   6  another process holds the PKI, for now
   7  an ACME authority or the network failed
   8  the disk failed, or a defect of pki
-  9  revoked and enforced here, but the new list is not in place";
+  9  done and in force here, but what others see of it is not all in place yet";

@@ -59,7 +59,11 @@ pub const EXIT_CODES: [(u8, &str, &str); 10] = [
     (6, "unavailable", "another process holds the PKI, or the service is starting or stopping; try again"),
     (7, "external", "an ACME authority or the network failed"),
     (8, "internal", "the disk failed, or a defect of `pki`"),
-    (9, "crl pending", "revoked and enforced here, but the new list could not be signed or placed"),
+    (
+        9,
+        "not published",
+        "done and in force here, but not every list or certificate that follows from it could be signed or placed: others still see the old ones",
+    ),
 ];
 
 impl Outcome {

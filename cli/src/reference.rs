@@ -135,7 +135,7 @@ mod tests {
         }
         assert!(text.contains("- `-q, --quiet` "), "{text}");
         assert!(text.contains("- `--days <N>` "), "{text}");
-        assert!(exit_codes().contains("| 9 | crl pending |"));
+        assert!(exit_codes().contains("| 9 | not published |"));
         assert!(settings().contains("`core.public_url`"));
     }
 }

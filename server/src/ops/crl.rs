@@ -116,8 +116,7 @@ pub(crate) fn first_failure(publication: &crl::Publication) -> Result<(), Error>
         Some((issuer, error)) => {
             let mut causes = vec![error.to_string()];
             causes.extend(problem::causes(error));
-            let issuer = issuer.map_or_else(|| "-".to_owned(), |issuer| issuer.to_string());
-            Err(Error::Publish { issuer, causes })
+            Err(Error::Publish { issuer: *issuer, causes })
         }
     }
 }

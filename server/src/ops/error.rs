@@ -66,10 +66,10 @@ pub enum Error {
         word: String,
     },
     /// A list could not be signed or placed.
-    #[error("the list of authority {issuer} could not be published")]
+    #[error("{} could not be published", issuer.as_ref().map_or_else(|| "the lists".to_owned(), |issuer| format!("the list of authority {issuer}")))]
     Publish {
-        /// The authority; `-` where it concerns all.
-        issuer: String,
+        /// The authority; `None` where it concerns all.
+        issuer: Option<ca::cert::KeyId>,
         /// Why, outermost cause first.
         causes: Vec<String>,
     },
