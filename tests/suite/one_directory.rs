@@ -110,3 +110,18 @@ fn root_is_told_to_become_the_owner() {
     let refused = sandbox.pki(["list"]).failure(5);
     assert!(refused.stderr.contains("sudo -u"), "{refused}");
 }
+
+#[test]
+fn up_says_which_options_change_nothing_where_a_pki_is() {
+    let sandbox = Sandbox::with_pki();
+    let said = |words: &[&str]| {
+        let service = Service::start_with(&sandbox, words, &[]);
+        let log = service.log();
+        assert_eq!(service.stop().code, 0);
+        log
+    };
+    let other = said(&["up", "--name", "Other", "--name-constraint", "example.org"]);
+    assert!(other.contains("--name, --name-constraint changed nothing"), "{other}");
+    let plain = said(&["up"]);
+    assert!(!plain.contains("changed nothing"), "{plain}");
+}

@@ -1,6 +1,6 @@
 //! `pki up`.
 
-use std::path::Path;
+use std::{ffi::OsStr, path::Path};
 
 use serde::Serialize;
 use server::{
@@ -55,6 +55,9 @@ pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> 
     let directory = context.new_directory()?;
     let (pki, report) = make(&directory, args, context)?;
     tell(&report, context)?;
+    if report.pki == PkiState::Found {
+        without_effect(&args.init, context);
+    }
     serve::serve(pki, &directory, &args.serve, context, |_, context| {
         next(&report, context);
         Ok(())
@@ -122,11 +125,44 @@ fn tell(report: &UpReport, context: &mut Context) -> Result<(), CommandError> {
     Ok(())
 }
 
+/// Says which options were of no use, because the PKI is there already.
+fn without_effect(given: &init::Options, context: &mut Context) {
+    let options = [
+        ("--name", given.name.is_some()),
+        ("--root-key-out", given.root_key_out.is_some()),
+        ("--name-constraint", !given.name_constraint.is_empty()),
+        ("--ask-passphrase", given.ask_passphrase),
+    ];
+    let unused: Vec<&str> =
+        options.into_iter().filter(|(_, is_given)| *is_given).map(|(name, _)| name).collect();
+    if !unused.is_empty() {
+        let unused = unused.join(", ");
+        context
+            .output
+            .warn(&format!("there is a PKI already, and it stays as it is: {unused} changed nothing"));
+        context.output.hint("another PKI needs another --dir");
+    }
+}
+
+/// The word that runs this very program: `pki` where PATH leads to it, else its whole path.
+fn program(context: &Context) -> String {
+    let path = context.environment.variable("PATH").unwrap_or_default();
+    std::env::current_exe().map_or_else(|_unknown| "pki".to_owned(), |this| word_for(&this, path))
+}
+
+fn word_for(this: &Path, path: &OsStr) -> String {
+    let found = std::env::split_paths(path).map(|folder| folder.join("pki")).find(|file| file.is_file());
+    match (found.map(|file| file.canonicalize()), this.canonicalize()) {
+        (Some(Ok(found)), Ok(this)) if found == this => "pki".to_owned(),
+        _ => this.display().to_string(),
+    }
+}
+
 /// What to try next, in words that find this PKI again.
 fn next(report: &UpReport, context: &mut Context) {
     let program = match &context.global.dir {
-        Some(dir) => format!("pki --dir {}", dir.display()),
-        None => "pki".to_string(),
+        Some(dir) => format!("{} --dir {}", program(context), dir.display()),
+        None => program(context),
     };
     match report.pki {
         PkiState::Found => {}
@@ -140,4 +176,30 @@ fn next(report: &UpReport, context: &mut Context) {
         }
     }
     context.output.say("Ctrl-C stops the service");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_short_word_stands_only_where_it_runs_this_program() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        for name in ["ours/pki", "other/pki", "links/file"] {
+            std::fs::create_dir_all(at(name).parent().unwrap()).unwrap();
+            std::fs::write(at(name), name).unwrap();
+        }
+        std::os::unix::fs::symlink(at("ours/pki"), at("links/pki")).unwrap();
+        let this = at("ours/pki");
+        let word = |folders: &[&str]| {
+            let folders = folders.iter().map(|name| at(name));
+            word_for(&this, &std::env::join_paths(folders).unwrap())
+        };
+        assert_eq!(word(&["ours", "other"]), "pki");
+        assert_eq!(word(&["links"]), "pki");
+        for folders in [&["other", "ours"][..], &["nowhere"], &[]] {
+            assert_eq!(word(folders), this.display().to_string(), "{folders:?}");
+        }
+    }
 }
