@@ -29,6 +29,14 @@ fn a_few_points_of_every_operation() {
     judge(&rows);
 }
 
+/// The same certificate, and one alone, at whichever call the command was killed.
+#[test]
+fn an_issuance_is_finished_by_the_same_command_wherever_it_was_killed() {
+    let rows = Matrix::Whole.of("issue-client", &[Fault::Kill]);
+    assert!(rows.iter().all(|row| row.struck >= 30), "{}", table(&rows));
+    judge(&rows);
+}
+
 #[test]
 #[ignore = "tests/full: every call of every operation"]
 #[expect(clippy::print_stdout, reason = "the table is what one runs it for")]

@@ -25,7 +25,6 @@ mod histories;
 mod hostile;
 mod inputs;
 mod interop;
-mod interrupted;
 mod killed_service;
 mod linearizable;
 mod one_directory;
