@@ -48,7 +48,7 @@ pub struct Global {
     #[arg(long, global = true, value_name = "TIME", default_value = "30s", value_parser = duration::parse)]
     pub wait: Duration,
 
-    /// Say nothing but warnings and errors
+    /// Print results, warnings and errors alone: no talk, no hints
     #[arg(short, long, global = true)]
     pub quiet: bool,
 

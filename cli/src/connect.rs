@@ -160,7 +160,7 @@ pub fn refuse_service(directory: &Path, context: &Context) -> Result<(), Command
     match socket::Service::connect(&directory.join("pki.socket"), context)? {
         None => Ok(()),
         Some(_) => Err(CommandError::conflict(format!("a service runs on {}", directory.display()))
-            .hint("`pki info` says which process; stop it first")),
+            .hint("stop it first: Ctrl-C where it runs, or `systemctl stop pki`; `pki info` says which process it is")),
     }
 }
 

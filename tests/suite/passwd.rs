@@ -77,3 +77,20 @@ fn a_service_takes_it_as_a_systemd_credential() {
     openssl_accepts(&sandbox, Purpose::Client, "alice");
     assert_eq!(service.stop().code, 0);
 }
+
+#[test]
+fn with_a_service_it_says_what_to_do() {
+    let sandbox = encrypted();
+    sandbox.secret("new", "battery staple\n");
+    sandbox.pki(["config", "set", "core.public_address", "127.0.0.1:9"]).success();
+    let service = Service::start_with(&sandbox, &["serve", "--passphrase-file", "pass"], &[]);
+    let before = std::fs::read(issuing_key(&sandbox)).unwrap();
+    let words = ["passwd", "--passphrase-file", "pass", "--new-passphrase-file", "new"];
+    let refused = sandbox.pki(words).failure(4);
+    for hint in ["stop it first", "systemctl stop pki", "start it again with the new passphrase"] {
+        assert!(refused.stderr.contains(hint), "{hint}: {refused}");
+    }
+    assert_eq!(before, std::fs::read(issuing_key(&sandbox)).unwrap());
+    assert_eq!(service.stop().code, 0);
+    sandbox.pki(words).success();
+}

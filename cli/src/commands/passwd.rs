@@ -42,6 +42,8 @@ struct Changed {
 
 pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> {
     let directory = context.directory()?;
+    connect::refuse_service(&directory, context)
+        .map_err(|refused| refused.hint("then start it again with the new passphrase"))?;
     let given = passphrase::given(context)?;
     let open = |passphrase: Option<Passphrase>, context: &mut Context| {
         connect::patiently(&directory, context, |context| {

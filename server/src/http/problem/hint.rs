@@ -129,12 +129,12 @@ fn keyring_hint(error: &KeyringError) -> Option<&'static str> {
     match error {
         KeyringError::Locked { .. } => Some(PASSPHRASE),
         KeyringError::Key { source: PrivateKeyError::WrongPassphrase, .. } => Some(PASSPHRASE),
+        KeyringError::File(store::file::FileError::Exists { .. }) => {
+            Some("a key is never overwritten: name another file")
+        }
         KeyringError::Elsewhere { .. } => {
             Some("where the root's key is: `pki ca sign-issuing`, `pki crl publish --root --root-key FILE`")
         }
         _ => None,
     }
 }
-        KeyringError::File(store::file::FileError::Exists { .. }) => {
-            Some("a key is never overwritten: name another file")
-        }
