@@ -28,6 +28,7 @@ mod revoke;
 mod root;
 mod schedule;
 mod set;
+mod sync;
 mod verify;
 
 pub use check::{CheckError, check};
