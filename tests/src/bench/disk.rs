@@ -1,8 +1,12 @@
 //! What a certificate costs on the disk.
 
+use server::clock;
+
+use super::limits::Curve;
+use super::process;
 use super::row::{Row, Unit};
 use super::run::Bench;
-use super::site::Site;
+use super::site::{Site, requests_for};
 
 /// Octets of one certificate on disk, and what was written for it, as the directory was filled.
 pub fn loading(_: &mut Bench, site: &mut Site) -> Vec<Row> {
@@ -28,5 +32,34 @@ pub fn loading(_: &mut Bench, site: &mut Site) -> Vec<Row> {
             count / load.seconds,
         )
         .with("512 a commit, keys and requests made included"),
+    ]
+}
+
+/// What is written for a certificate that is committed alone.
+pub fn one_by_one(bench: &mut Bench) -> Vec<Row> {
+    let count = bench.scale().pick(2_000, 200, 5);
+    let site = Site::fresh(Curve::P256);
+    let names = (0..count).map(|number| format!("client-{number}")).collect();
+    let requests = requests_for(names, Curve::P256);
+    let journal = site.store().join("journal");
+    let before = (process::on_disk(&journal), process::written());
+    let pki = site.open();
+    for request in requests {
+        let answer = pki.run(request, &server::peer::own(), clock::now());
+        answer.unwrap_or_else(|error| panic!("issuance: {error}"));
+    }
+    pki.store().close();
+    drop(pki);
+    let written = (process::written() - before.1) as f64 / f64::from(count);
+    let journal = (process::on_disk(&journal) - before.0) as f64 / f64::from(count);
+    vec![
+        Row::once("write amplification, committed one by one", Unit::Times, written / journal)
+            .with(format!(
+                "{} written each, journal {}",
+                Unit::Bytes.show(written),
+                Unit::Bytes.show(journal)
+            ))
+            .limit(1.0, "the journal, once")
+            .target_of(Some(3.0), ""),
     ]
 }

@@ -44,7 +44,7 @@ How to read a row:
 - **figure**: the median, with the p99 beside it where single acts were timed.
 - **spread**: the best and the worst of the runs; where single acts were timed, p10 and p90.
 - **limit**: what the machine itself does at best, measured in turn with the figure: bare signatures and
-  verifications, a bare `fdatasync`, the same bytes written plainly. Nothing can be faster than that.
+  verifications, a bare `fdatasync`, the same bytes written plainly. Noise apart, nothing is faster.
 - **share**: how near the figure comes to its limit; 100 % is the limit itself. Of a time it is the part
   of it that could not be saved.
 - **target**: what the project asks of itself, and **verdict**, whether it got there.

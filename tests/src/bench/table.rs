@@ -69,6 +69,7 @@ pub const TABLE: &[Benchmark] = &[
     at_revoked("list-beside-issuance", LISTS, lists::beside_issuance),
     at_revoked("list-mass-revocation", LISTS, commands::revoke_fleet),
     at_size("bytes", DISK, disk::loading),
+    alone("bytes-one-by-one", DISK, disk::one_by_one),
     at_size("start", SERVICE, start::starting),
     alone("memory-new", SERVICE, start::memory_fresh),
     at_size("memory-sizes", SERVICE, start::memory_at_size),
