@@ -23,8 +23,11 @@ fn a_few_points_of_every_operation() {
         let other = if rows.len() % 4 == 1 { Fault::SyncFails } else { Fault::DiskFull };
         rows.extend(Matrix::Spread(1).of(operation.name, &[other]));
     }
-    for row in &rows {
-        assert!(row.struck > 0, "{} {}: no fault happened", row.operation, row.fault.name());
+    // A single point may be a call that the index's own thread makes in one run and not in the next.
+    for operation in OPERATIONS {
+        let struck: usize =
+            rows.iter().filter(|row| row.operation == operation.name).map(|row| row.struck).sum();
+        assert!(struck > 0, "{}: no fault happened", operation.name);
     }
     judge(&rows);
 }
