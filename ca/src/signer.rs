@@ -4,7 +4,7 @@
 //! certificate, a list) leaves only if its signature verifies with the public key, and so does whatever RSA
 //! signs: a fault in memory or in the library is an error here, not a broken certificate out there. A leaf
 //! by ECDSA or Ed25519 is not verified one by one (`docs/decisions/0008-signatures-we-verify.md`): the key
-//! has shown that it works when it was opened ([`prove`]), and whoever asked verifies what it was given.
+//! has shown that it works when it was opened (`prove`), and whoever asked verifies what it was given.
 
 use aws_lc_rs::digest::digest;
 

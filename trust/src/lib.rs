@@ -5,7 +5,7 @@
 //! the peer is told. [`Admitted::permit`] makes the [`Permit`] that an operation asks for; whatever is
 //! committed by it expects [`Permit::rests_on`], so that a removal in between wins.
 //!
-//! [`decide`] is the decision itself: pure, and one screen long. Around it: what it rests on
+//! [`decide()`] is the decision itself: pure, and one screen long. Around it: what it rests on
 //! ([`TrustSet`]), who is trusted by name ([`entry`]), which authorities' signatures count
 //! ([`authority`]), and the ways in ([`token`], [`local`]). Every change
 //! ([`change`]) is read, decided and committed; functions here return the batch.

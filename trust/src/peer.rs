@@ -1,6 +1,6 @@
 //! Who is at the other end: what they are called in the audit trail.
 //!
-//! A peer is named here, not trusted: what it may do is [`crate::decide`]'s answer.
+//! A peer is named here, not trusted: what it may do is [`crate::decide()`]'s answer.
 
 use std::fmt;
 

@@ -18,7 +18,7 @@ pub enum EntryNameError {
     /// Nothing.
     #[error("a client's name can't be empty")]
     Empty,
-    /// More than [`LONGEST`] characters.
+    /// More than 80 characters.
     #[error("a client's name has {length} characters, at most {LONGEST} are taken")]
     TooLong {
         /// How many.
