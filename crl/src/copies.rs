@@ -27,6 +27,9 @@ pub struct Copies {
     pub wrong: BTreeSet<PathBuf>,
     /// Those among the wrong that hold earlier lists of ours, whole: what readers had until now.
     pub earlier: BTreeSet<PathBuf>,
+    /// Those among the wrong that are still as this process placed or last found them: a newer list is on
+    /// record and on its way, and they are the newest that anybody can have.
+    pub awaiting: BTreeSet<PathBuf>,
     /// Those that were wrong and have been placed anew.
     pub mended: Vec<PathBuf>,
 }
@@ -120,6 +123,9 @@ impl Publisher {
                 copies.right.insert(wanted.name);
                 continue;
             }
+            if self.is_untouched(name) {
+                copies.awaiting.insert(name.clone());
+            }
             if self.is_earlier(name, &kept) {
                 copies.earlier.insert(name.clone());
             }
@@ -212,6 +218,12 @@ impl Publisher {
         let stamp = self.files.stamp(name);
         let known = self.lock_known();
         known.get(name).is_some_and(|known| Some(known.stamp) == stamp && known.lists == lists)
+    }
+
+    /// Whether nobody but this process has touched a file since it was found right or was placed.
+    fn is_untouched(&self, name: &Path) -> bool {
+        let stamp = self.files.stamp(name);
+        self.lock_known().get(name).is_some_and(|known| Some(known.stamp) == stamp)
     }
 
     /// The list of an authority that the records name, from its own file or from any copy.

@@ -358,6 +358,7 @@ fn what_an_interrupted_publication_leaves_is_known_for_an_earlier_list_of_ours()
     let copies = pki.publisher.put_in_order(pki.now).unwrap();
     assert_eq!(copies.wrong.len(), 6, "{copies:?}");
     assert_eq!(copies.earlier, copies.wrong);
+    assert_eq!(copies.awaiting, copies.wrong, "nobody has touched what was placed here");
     let other = Pki::new(KeyType::P256);
     other.publish(&Which::All);
     let half = std::fs::read_to_string(pki.path("chain.crl")).unwrap();
@@ -365,9 +366,11 @@ fn what_an_interrupted_publication_leaves_is_known_for_an_earlier_list_of_ours()
     std::fs::copy(pki.path("root.crl"), pki.path("ca.crl.der")).unwrap();
     std::fs::write(pki.path("chain.crl"), &half[..half.len() - 100]).unwrap();
     std::fs::remove_file(pki.path("root.crl")).unwrap();
-    let earlier = pki.publisher.inspect(pki.now).unwrap().earlier;
+    let copies = pki.publisher.inspect(pki.now).unwrap();
     let own = [pki.root(), pki.issuing()].map(|issuer| std::path::PathBuf::from(format!("cas/{issuer}.crl")));
-    assert_eq!(earlier, BTreeSet::from(own), "nothing of others, of the wrong authority, or in part");
+    let own = BTreeSet::from(own);
+    assert_eq!(copies.earlier, own, "nothing of others, of the wrong authority, or in part");
+    assert_eq!(copies.awaiting, own, "nothing that somebody else has put there");
 }
 
 #[test]

@@ -181,7 +181,9 @@ impl Pki {
         now: OffsetDateTime,
     ) -> Result<(), Error> {
         let file = self.directory().join(place.name);
-        if !copies.wrong.contains(place.name) {
+        // Between a list's record and its placing, the one before it counts: whoever was told that it is
+        // published must find it, and not the one that is on the shelf since earlier still.
+        if !copies.wrong.contains(place.name) || copies.awaiting.contains(place.name) {
             return shelf.file(place.path, &file, place.media, next_update);
         }
         if shelf.keep(&place.path) || !copies.earlier.contains(place.name) {
