@@ -21,6 +21,13 @@ pub enum Error {
         /// The first key whose expectation did not hold.
         key: Key,
     },
+    /// A record that whoever commits rests on has changed ([`crate::Store::resting_on`]): to decide anew
+    /// would not bring it back.
+    #[error("the record {key}, which allowed this, has changed in the meantime")]
+    Withdrawn {
+        /// The record.
+        key: Key,
+    },
     /// A record's bytes are not what this version can read.
     #[error("the record {key} can't be read: {reason}")]
     Record {

@@ -28,6 +28,7 @@ mod sync;
 mod table;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use sync::mpsc::{Receiver, sync_channel};
 
@@ -65,10 +66,14 @@ pub enum Direction {
     Descending,
 }
 
+/// What every batch of one view of a store expects besides its own.
+type Conditions = Option<Arc<[(Key, Expectation)]>>;
+
 /// An open store; cheap to clone, every clone is the same store.
 #[derive(Clone)]
 pub struct Store {
     engine: Engine,
+    conditions: Conditions,
 }
 
 #[derive(Clone)]
@@ -80,7 +85,7 @@ enum Engine {
 impl Store {
     /// A store that lives as long as the process: for unit tests of the crates above.
     pub fn in_memory() -> Store {
-        Store { engine: Engine::Memory(memory::Memory::default()) }
+        Store { engine: Engine::Memory(memory::Memory::default()), conditions: None }
     }
 
     /// Opens the store in the directory `dir` and tells what was found there.
@@ -90,7 +95,17 @@ impl Store {
     /// and is built again.
     pub fn open(dir: &Path, options: OpenOptions) -> Result<(Store, OpenReport), Error> {
         let (engine, report) = embedded::Embedded::open(dir, options)?;
-        Ok((Store { engine: Engine::Embedded(engine) }, report))
+        Ok((Store { engine: Engine::Embedded(engine), conditions: None }, report))
+    }
+
+    /// The same store for whoever may change it only as long as `conditions` hold: every batch that is
+    /// committed through it expects them too, and is refused with [`Error::Withdrawn`] once one does not
+    /// hold. Whoever decides anew after an [`Error::Conflict`] stops there.
+    pub fn resting_on(&self, conditions: Vec<(Key, Expectation)>) -> Store {
+        let before = self.conditions.iter().flat_map(|before| before.iter().cloned());
+        let all: Vec<_> = before.chain(conditions).collect();
+        let conditions = (!all.is_empty()).then(|| all.into());
+        Store { engine: self.engine.clone(), conditions }
     }
 
     /// Commits what waits, then gives the directory back; also done when the last clone is dropped.
@@ -143,15 +158,19 @@ impl Store {
         Ok(self.tip_at(sequence)?.epoch)
     }
 
-    fn submit_step(&self, batch: Batch, step: embedded::EpochStep) -> Pending {
+    fn submit_step(&self, mut batch: Batch, step: embedded::EpochStep) -> Pending {
         let (sender, answer) = sync_channel(1);
+        if let Some(conditions) = &self.conditions {
+            // First: where both fail, deciding anew is of no use.
+            batch.expects.splice(0..0, conditions.iter().cloned());
+        }
         match &self.engine {
             Engine::Memory(engine) => {
                 let _ = sender.send(engine.commit(batch, step));
             }
             Engine::Embedded(engine) => engine.submit(batch, step, sender),
         }
-        Pending { answer }
+        Pending { answer, conditions: self.conditions.clone() }
     }
 
     /// The sequence of the newest durable entry; [`Sequence::ZERO`] in an empty store.
@@ -177,7 +196,7 @@ impl Store {
 
     /// Up to `limit` entries that were committed after `after`, oldest first. Fewer if they are
     /// large; none only if there are none.
-    pub fn follow(&self, after: Sequence, limit: usize) -> Result<Vec<std::sync::Arc<Entry>>, Error> {
+    pub fn follow(&self, after: Sequence, limit: usize) -> Result<Vec<Arc<Entry>>, Error> {
         match &self.engine {
             Engine::Memory(engine) => engine.follow(after, limit),
             Engine::Embedded(engine) => engine.follow(after, limit),
@@ -263,11 +282,20 @@ impl Store {
 /// A batch under way.
 pub struct Pending {
     answer: Receiver<Result<Sequence, Error>>,
+    conditions: Conditions,
 }
 
 impl Pending {
     /// Waits until the batch is durable or refused.
     pub fn wait(self) -> Result<Sequence, Error> {
-        self.answer.recv().unwrap_or(Err(Error::Closed))
+        match self.answer.recv().unwrap_or(Err(Error::Closed)) {
+            // The condition was read before whatever else is expected of the same key.
+            Err(Error::Conflict { key }) if self.rests_on(&key) => Err(Error::Withdrawn { key }),
+            answer => answer,
+        }
+    }
+
+    fn rests_on(&self, key: &Key) -> bool {
+        self.conditions.iter().any(|conditions| conditions.iter().any(|(rested, _)| rested == key))
     }
 }
