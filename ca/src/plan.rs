@@ -4,6 +4,7 @@
 //! number are arguments. A [`Plan`] is printed by a dry run, or signed and handed to the store. Signing
 //! and submitting are apart, so that many can be signed at once and share a commit.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use aws_lc_rs::digest::{Context, SHA256};
@@ -52,9 +53,13 @@ impl Order {
     /// Asks for a certificate for the key of `csr`.
     ///
     /// `rests_on` are the records that allow it (a permit, a token); they are expected unchanged.
-    /// The same CSR, kind, subject, days and requester are the same order: it is answered once.
+    /// The same CSR, kind, subject, days, requester and project are the same order: it is answered once.
     pub fn new(csr: &Csr, kind: LeafKind, subject: Subject, days: Option<u32>, by: Requester) -> Order {
-        let digest = request_digest("issue", csr.der(), kind, &subject, days, &by.who);
+        let who = match by.project.as_str() {
+            Requester::DEFAULT_PROJECT => Cow::Borrowed(&by.who),
+            project => Cow::Owned(format!("{}\n{project}", by.who)),
+        };
+        let digest = request_digest("issue", csr.der(), kind, &subject, days, &who);
         Order {
             kind,
             subject,

@@ -9,7 +9,7 @@ pub(crate) mod index;
 pub(crate) use index::IndexRecord;
 
 use minicbor::{Decode, Encode};
-use store::{Batch, Format, Key, Record, Store, Table, Version};
+use store::{Batch, Expectation, Format, Key, Record, Store, Table, Version};
 use time::OffsetDateTime;
 
 use crate::cert::{Fingerprint, KeyId, Serial};
@@ -359,6 +359,20 @@ impl RestsOn {
     /// Whether one of them lies at `key`.
     pub(crate) fn contains(&self, key: &Key) -> bool {
         self.0.iter().any(|(rested, _)| rested == key)
+    }
+
+    /// The store for whoever may change it only as long as all of them are as they were read.
+    pub fn hold(&self, store: &Store) -> Store {
+        let expected = |(key, read): &(Key, Option<Version>)| {
+            (key.clone(), read.map_or(Expectation::Absent, Expectation::Unchanged))
+        };
+        store.resting_on(self.0.iter().map(expected).collect())
+    }
+
+    /// Also all of `other`.
+    pub fn and_all(mut self, other: RestsOn) -> RestsOn {
+        self.0.extend(other.0);
+        self
     }
 
     /// Lets a batch expect all of them as they were read.
