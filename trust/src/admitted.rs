@@ -58,13 +58,14 @@ impl Admitted {
                 Action::Authority
                 | Action::Backup
                 | Action::Configure
+                | Action::Inspect
                 | Action::Metrics
                 | Action::Obtain
                 | Action::Publish
                 | Action::Trust,
             ) => !restricted,
             (ClientType::Server, Action::Read) => true,
-            (ClientType::Server, Action::Metrics) => !restricted,
+            (ClientType::Server, Action::Inspect | Action::Metrics) => !restricted,
             (
                 ClientType::Server,
                 Action::Authority
@@ -82,6 +83,7 @@ impl Admitted {
                 Action::Authority
                 | Action::Backup
                 | Action::Configure
+                | Action::Inspect
                 | Action::Issue
                 | Action::Obtain
                 | Action::Publish
@@ -167,10 +169,11 @@ mod tests {
         let web = || Scope::project("web".parse().unwrap());
         let all: &[Action] = &Action::ALL;
         let (issue, read, revoke) = (Action::Issue, Action::Read, Action::Revoke);
+        let inspect = Action::Inspect;
         let table: [(ClientType, Scope, &[Action]); 6] = [
             (ClientType::Client, Scope::Everything, all),
             (ClientType::Client, web(), &[issue, read, revoke]),
-            (ClientType::Server, Scope::Everything, &[read, Action::Metrics]),
+            (ClientType::Server, Scope::Everything, &[read, inspect, Action::Metrics]),
             (ClientType::Server, web(), &[read]),
             (ClientType::Metrics, Scope::Everything, &[Action::Metrics]),
             (ClientType::Metrics, web(), &[Action::Metrics]),

@@ -17,6 +17,8 @@ pub enum Action {
     Backup,
     /// Change settings.
     Configure,
+    /// Look through what concerns every project: the journal, the settings, the state of the directory.
+    Inspect,
     /// Have certificates issued by our own authority.
     Issue,
     /// Read the metrics.
@@ -25,7 +27,7 @@ pub enum Action {
     Obtain,
     /// Sign and place lists.
     Publish,
-    /// Look things up.
+    /// Look up certificates, authorities and lists.
     Read,
     /// Revoke and release.
     Revoke,
@@ -35,10 +37,11 @@ pub enum Action {
 
 impl Action {
     /// Every action, for tests and tables.
-    pub const ALL: [Action; 10] = [
+    pub const ALL: [Action; 11] = [
         Action::Authority,
         Action::Backup,
         Action::Configure,
+        Action::Inspect,
         Action::Issue,
         Action::Metrics,
         Action::Obtain,
@@ -55,11 +58,12 @@ impl fmt::Display for Action {
             Action::Authority => "change the authorities",
             Action::Backup => "take a backup",
             Action::Configure => "change settings",
+            Action::Inspect => "look through the journal and the settings",
             Action::Issue => "issue certificates",
             Action::Metrics => "read the metrics",
             Action::Obtain => "obtain certificates by ACME",
             Action::Publish => "publish lists",
-            Action::Read => "look things up",
+            Action::Read => "look certificates up",
             Action::Revoke => "revoke certificates",
             Action::Trust => "change who is trusted",
         })

@@ -14,7 +14,7 @@ use crate::entry::{Denial, Entry, Former, Id, KeyDigest, Subject};
 use crate::peer::Peer;
 use crate::set::State;
 
-/// The most earlier certificates that a lineage keeps.
+/// The most earlier certificates that a lineage keeps; those before them are denied.
 const FORMER: usize = 8;
 
 /// Adds to `batch` what carries the trust in `predecessor` over to `successor`; nothing if there is
@@ -60,8 +60,12 @@ pub fn carry(
         key: *key,
         not_after: newest.not_after().unix_timestamp(),
     });
-    let kept = newest.into_iter().chain(former.iter().copied());
-    let former = kept.filter(|former| former.not_after >= now.unix_timestamp()).take(FORMER).collect();
+    let earlier = newest.into_iter().chain(former.iter().copied());
+    let mut former: Vec<Former> = earlier.filter(|former| former.not_after >= now.unix_timestamp()).collect();
+    // What the lineage has no room for would be judged by its signature alone, which may be worth more.
+    let forgotten = former.split_off(former.len().min(FORMER));
+    let forgotten = forgotten.iter().map(|former| Id::Certificate(former.fingerprint)).collect();
+    put_denials(batch, forgotten, entry.record.name.as_str(), now);
     let record = Entry {
         subject: Subject::Certificate { der: successor.der().to_vec(), former, key: new.1 },
         ..entry.record.clone()
