@@ -75,7 +75,10 @@ pub fn run(profile: ProfileName, options: &Options, context: &mut Context) -> Re
         return Err(CommandError::usage("a name or --from FILE.csv is missing").hint("see --help"));
     };
     let text = context.read_text(path, FILE_LIMIT)?;
-    let rows = rows::parse(&text, Defaults { profile, days: options.days, key_type: options.key_type })?;
+    let mut rows = rows::parse(&text, Defaults { profile, days: options.days, key_type: options.key_type })?;
+    for request in rows.iter_mut().filter_map(|row| row.request.as_mut().ok()) {
+        request.project.clone_from(&options.project);
+    }
     if options.dry_run {
         return Err(CommandError::usage("--dry-run does not go with --from")
             .hint("try one row with `pki issue-client NAME --dry-run`"));

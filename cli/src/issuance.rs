@@ -43,6 +43,10 @@ pub struct Options {
     #[arg(long)]
     pub dry_run: bool,
 
+    /// Project they belong to; without it `default`, or the only one that you have rights in
+    #[arg(long, value_name = "NAME")]
+    pub project: Option<String>,
+
     /// Also write key and chain as PKCS#12 into this file
     #[arg(long, value_name = "FILE", requires = "p12_passphrase_file", conflicts_with_all = ["from", "dry_run"])]
     pub p12: Option<PathBuf>,
@@ -88,6 +92,8 @@ pub struct Request {
     pub days: Option<u32>,
     /// Type of the key that is made.
     pub key_type: KeyType,
+    /// The project it belongs to, if one was named.
+    pub project: Option<String>,
 }
 
 impl Request {
@@ -123,7 +129,10 @@ impl Request {
         };
         let parts = (profile, &self.name, names, self.days, self.key_type.to_string());
         // Serializing strings and numbers cannot fail; an empty text would only make digests equal.
-        let text = serde_json::to_vec(&parts).unwrap_or_default();
+        let mut text = serde_json::to_vec(&parts).unwrap_or_default();
+        if let Some(project) = &self.project {
+            text.extend(serde_json::to_vec(project).unwrap_or_default());
+        }
         Fingerprint::of(&text).to_string()
     }
 
@@ -136,6 +145,7 @@ impl Request {
             names: self.names.iter().map(ToString::to_string).collect(),
             days: self.days,
             dry_run,
+            project: self.project.clone(),
         }
     }
 

@@ -147,7 +147,8 @@ pub fn host_name() -> String {
 
 /// What a PKI says of itself.
 pub fn info(pki: &Pki, context: &Context) -> Result<InfoReply, CommandError> {
-    pki.run(Info {}, &server::peer::own(), context.whole_second()).map_err(|error| problem(&error).into())
+    pki.run(Info {}, &server::peer::presented(), context.whole_second())
+        .map_err(|error| problem(&error).into())
 }
 
 /// Shows a PKI that was made: authorities, fingerprints, where things lie.

@@ -62,7 +62,7 @@ fn main() -> Result<(), Failed> {
         let begun = Instant::now();
         let words = serials.into_iter().take(revoke).collect();
         let request = RevokeMany { words, reason: Some("superseded".to_owned()), all: false, dry_run: false };
-        pki.run(request, &server::peer::own(), now())?;
+        pki.run(request, &server::peer::presented(), now())?;
         println!("{revoke} revoked and published in {:?}", begun.elapsed());
     }
     pki.store().close();
@@ -93,7 +93,15 @@ fn prepared(key_type: KeyType, numbers: std::ops::Range<usize>) -> Result<Vec<Is
         let common_name: CommonName = name.parse()?;
         let csr = make_csr(&PrivateKey::generate(key_type)?, &common_name, &[])?;
         let profile = ProfileName::Client;
-        Ok(Issue { profile, csr, name: Some(name), names: Vec::new(), days: None, dry_run: false })
+        Ok(Issue {
+            profile,
+            csr,
+            name: Some(name),
+            names: Vec::new(),
+            days: None,
+            dry_run: false,
+            project: None,
+        })
     };
     let numbers: Vec<usize> = numbers.collect();
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
@@ -115,7 +123,7 @@ fn prepared(key_type: KeyType, numbers: std::ops::Range<usize>) -> Result<Vec<Is
 fn issue_all(pki: &Pki, requests: &[Issue], callers: usize, serials: &mut Vec<String>) -> Result<(), Failed> {
     let next = AtomicUsize::new(0);
     let issued = Mutex::new(serials);
-    let peer = server::peer::own();
+    let peer = server::peer::presented();
     std::thread::scope(|scope| {
         let caller = || -> Result<(), Failed> {
             let mut mine = Vec::new();

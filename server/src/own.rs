@@ -13,7 +13,7 @@ use ca::profile::Validity;
 use ca::renew;
 use store::file::{FileError, OnExisting, Part, Visibility, make_dir, place, place_together, read_secret};
 use time::OffsetDateTime;
-use trust::Peer;
+use trust::Presented;
 
 use crate::Pki;
 use crate::ops::Error;
@@ -83,7 +83,7 @@ impl Own {
                 (ProfileName::Server, "localhost", names)
             }
         };
-        Issue { profile, csr, name: Some(name.to_owned()), names, days: None, dry_run: false }
+        Issue { profile, csr, name: Some(name.to_owned()), names, days: None, dry_run: false, project: None }
     }
 }
 
@@ -115,7 +115,7 @@ pub(crate) fn keep(pki: &Pki, own: Own, now: OffsetDateTime) -> Result<Kept, Err
         return Ok(Kept::Current);
     }
     let selector = Selector::Pem(certificate.to_pem());
-    let renewed = pki.run(Renew { selector, csr: None, if_due: false }, &Peer::InProcess, now)?;
+    let renewed = pki.run(Renew { selector, csr: None, if_due: false }, &Presented::InProcess, now)?;
     match renewed {
         Renewed::NotDue(_) => Ok(Kept::Current),
         Renewed::Renewed(issued) => {
@@ -139,7 +139,7 @@ fn issue(pki: &Pki, own: Own, key: &PrivateKey, now: OffsetDateTime) -> Result<I
     let host = uname.nodename().to_string_lossy();
     let name: CommonName = own.stem().parse().map_err(|_never| Error::Nameless)?;
     let csr = make_csr(key, &name, &[]).map_err(ca::Error::from)?;
-    pki.run(own.request(csr, &host), &Peer::InProcess, now)
+    pki.run(own.request(csr, &host), &Presented::InProcess, now)
 }
 
 fn put_in_place(pki: &Pki, own: Own, issued: &Issued) -> Result<(), Error> {
@@ -201,7 +201,7 @@ mod tests {
         }
         let selectors = vec![Selector::Pem(in_place(&pki, Own::Operator).unwrap().unwrap().to_pem())];
         let revoke = Revoke { selectors, reason: None, all: false, dry_run: false };
-        pki.run(revoke, &Peer::InProcess, at(301 * DAY)).unwrap();
+        pki.run(revoke, &Presented::InProcess, at(301 * DAY)).unwrap();
         assert_eq!(keep(&pki, Own::Operator, at(302 * DAY)).unwrap(), Kept::Revoked);
     }
 }

@@ -1,12 +1,14 @@
 //! One PKI, open: what every operation works on.
 //!
 //! A clone is the same PKI. Whoever holds one may do everything to it: who is let near is decided by
-//! [`Pki::run`], which is how the socket and the command in process both come in.
+//! [`Pki::run`], which is how every listener and the command in process come in. What an operation gets
+//! to work on is the PKI for as long as its permit holds: nothing is committed through it after that.
 
 mod adopt;
 pub(crate) mod directory;
 mod open;
 mod publish;
+mod run;
 
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
@@ -28,14 +30,14 @@ use store::checkpoint::{AuditKey, LogName};
 use store::seal::SealingKey;
 use store::{OpenReport, Store};
 use time::OffsetDateTime;
-use trust::Peer;
+use trust::Gate;
 
 use crate::challenge::ChallengeBoard;
 use crate::http::public::Shelf;
 use crate::jobs::Failures;
 use crate::layout::Layout;
 use crate::listen::Stop;
-use crate::ops::{Error, Operation};
+use crate::ops::Error;
 use crate::serve::ListenerState;
 use crate::settings::{self, Setting, Settings};
 
@@ -56,12 +58,14 @@ pub struct Keys {
 #[derive(Clone)]
 pub struct Pki {
     shared: Arc<Shared>,
+    /// What this holder may change it through.
+    store: Store,
 }
 
 struct Shared {
     layout: Layout,
     owner: u32,
-    store: Store,
+    gate: Gate,
     current: Followed<Current>,
     settings: Followed<Settings>,
     policy: Followed<Policy>,
@@ -84,17 +88,6 @@ struct Shared {
 }
 
 impl Pki {
-    /// Decides whether `peer` may do the operation, and does it.
-    pub fn run<O: Operation>(
-        &self,
-        operation: O,
-        peer: &Peer,
-        now: OffsetDateTime,
-    ) -> Result<O::Reply, Error> {
-        let permit = trust::owner_only(peer, O::ACTION, self.shared.owner)?;
-        operation.run(self, &permit, now)
-    }
-
     /// Where things lie.
     pub fn layout(&self) -> &Layout {
         &self.shared.layout
@@ -110,9 +103,14 @@ impl Pki {
         self.shared.owner
     }
 
-    /// What is kept.
+    /// What is kept. What an operation commits through it rests on its permit.
     pub fn store(&self) -> &Store {
-        &self.shared.store
+        &self.store
+    }
+
+    /// Who is let in.
+    pub fn gate(&self) -> &Gate {
+        &self.shared.gate
     }
 
     /// What opening the store found; `None` for one in memory.
@@ -157,7 +155,7 @@ impl Pki {
 
     /// The name under which checkpoints are signed: the root's, which never changes.
     pub fn log_name(&self) -> Result<LogName, Error> {
-        let root = Current::load(&self.shared.store)?.root.record.key_id;
+        let root = Current::load(self.store())?.root.record.key_id;
         Ok(LogName::new(&format!("pki/{root}")).map_err(store::Error::from)?)
     }
 
@@ -257,16 +255,17 @@ impl Pki {
     ) -> Result<Pki, Error> {
         let keyring = Arc::new(Keyring::new(layout.keys(), keys.passphrase, keys.cost));
         let revoked = RevokedSet::of(store.clone());
+        let gate = Gate::open(store.clone(), revoked.clone(), owner)?;
         let publisher = Publisher::new(layout.root(), store.clone(), Arc::clone(&keyring), revoked.clone());
         Ok(Pki {
             shared: Arc::new(Shared {
                 layout,
                 owner,
+                gate,
                 current: Current::followed(&store),
                 settings: settings::followed(&store),
                 policy: settings::followed(&store),
                 tally: Tally::new(store.clone()),
-                store,
                 report,
                 keyring,
                 revoked,
@@ -282,6 +281,7 @@ impl Pki {
                 acme_gate: acme::client::Gate::default(),
                 certificates: Mutex::default(),
             }),
+            store,
         })
     }
 

@@ -2,7 +2,8 @@
 //!
 //! A setting is one record, `setting/NAME`, in its canonical spelling. What the catalogue does not
 //! know is refused, never kept for later. Settings act at once: whoever needs one reads it when it
-//! is needed, and the service follows the store.
+//! is needed, and the service follows the store. Those that decide who is let in are also expected
+//! unchanged when what was decided by them is committed.
 
 mod catalogue;
 mod value;
@@ -12,8 +13,11 @@ use std::net::SocketAddr;
 
 use ca::distribution::PublicUrl;
 use ca::followed::Followed;
+use ca::records::RestsOn;
 use minicbor::{Decode, Encode};
-use store::{Batch, Class, Record, Store, Table};
+use store::{Batch, Class, Record, Store, Table, Version};
+use trust::settings::{PassphraseRemote, TrustFirst};
+use trust::token::Expiry;
 
 pub use catalogue::{Default, Setting};
 pub use value::Span;
@@ -59,7 +63,7 @@ impl Record for SettingRecord {
 /// What was set, at one moment; what was not has its default.
 #[derive(Clone, Debug, PartialEq, Eq, std::default::Default)]
 pub struct Settings {
-    set: BTreeMap<Setting, String>,
+    set: BTreeMap<Setting, (String, Version)>,
 }
 
 impl Settings {
@@ -71,7 +75,7 @@ impl Settings {
         let mut set = BTreeMap::new();
         for setting in Setting::ALL {
             if let Some(found) = Table::<SettingRecord>::get(store, setting.name()).map_err(Error::Store)? {
-                set.insert(setting, setting.check(&found.record.value)?);
+                set.insert(setting, (setting.check(&found.record.value)?, found.version));
             }
         }
         Ok(Settings { set })
@@ -79,7 +83,7 @@ impl Settings {
 
     /// What `setting` was set to, canonical.
     pub fn stored(&self, setting: Setting) -> Option<&str> {
-        self.set.get(&setting).map(String::as_str)
+        self.set.get(&setting).map(|(value, _)| value.as_str())
     }
 
     /// What is in force: what was set, else the default.
@@ -90,6 +94,60 @@ impl Settings {
     /// Where the public listener binds.
     pub fn public_address(&self) -> Option<SocketAddr> {
         self.value(Setting::CorePublicAddress)?.parse().ok()
+    }
+
+    /// Where the service listens for clients.
+    pub fn https_address(&self) -> Option<SocketAddr> {
+        self.value(Setting::CoreHttpsAddress)?.parse().ok()
+    }
+
+    /// Where clients reach the service from outside, as `HOST:PORT`.
+    pub fn external_address(&self) -> Option<&str> {
+        self.value(Setting::CoreExternalAddress)
+    }
+
+    /// What the decision who is let in goes by.
+    pub fn trust(&self) -> trust::Settings {
+        trust::Settings {
+            pki_mode: self.word(Setting::CorePkiMode),
+            trust_ca: self.word(Setting::CoreTrustCaCertificates),
+            crl_expired: self.word(Setting::CoreCrlExpired),
+        }
+    }
+
+    /// The records of what [`Settings::trust`] returns.
+    pub fn trust_rests_on(&self) -> RestsOn {
+        let version = |setting| self.set.get(&setting).map(|(_, version)| *version);
+        let key = |setting: Setting| Table::<SettingRecord>::key(setting.name());
+        Setting::OF_TRUST
+            .into_iter()
+            .fold(RestsOn::nothing(), |all, setting| all.and(key(setting), version(setting)))
+    }
+
+    /// How long tokens live.
+    pub fn remote_token_expiry(&self) -> Expiry {
+        self.word(Setting::CoreRemoteTokenExpiry)
+    }
+
+    /// Whether the first other user becomes trusted.
+    pub fn trust_first(&self) -> TrustFirst {
+        self.word(Setting::LocalTrustFirst)
+    }
+
+    /// From where the passphrase admits a certificate.
+    pub fn passphrase_remote(&self) -> PassphraseRemote {
+        self.word(Setting::LocalPassphraseRemote)
+    }
+
+    /// The groups of which the first that exists may reach the socket.
+    pub fn socket_groups(&self) -> impl Iterator<Item = &str> {
+        self.value(Setting::LocalSocketGroups).into_iter().flat_map(|groups| groups.split(','))
+    }
+
+    /// The value of a setting that has a default and was checked: what its type holds by itself stands
+    /// for a setting that is none of it.
+    fn word<T: std::str::FromStr + std::default::Default>(&self, setting: Setting) -> T {
+        self.value(setting).and_then(|value| value.parse().ok()).unwrap_or_default()
     }
 
     /// The base of distribution points.
@@ -171,6 +229,19 @@ mod tests {
         }
         assert_eq!(settings.span(Setting::CrlValidity), time::Duration::days(7));
         assert_eq!(settings.public_address(), None);
+        assert_eq!(settings.trust(), trust::Settings::default());
+        assert_eq!(settings.remote_token_expiry().to_string(), "15d");
+    }
+
+    #[test]
+    fn what_was_decided_by_a_setting_rests_on_it() {
+        let store = Store::in_memory();
+        set(&store, Setting::CorePkiMode, Some("on"), "test", 1).unwrap();
+        let view = Settings::load(&store).unwrap().trust_rests_on().hold(&store);
+        set(&view, Setting::CrlValidity, Some("2d"), "test", 2).unwrap();
+        set(&store, Setting::CoreTrustCaCertificates, Some("true"), "test", 3).unwrap();
+        let late = set(&view, Setting::CrlValidity, None, "test", 4);
+        assert!(matches!(late, Err(Error::Store(store::Error::Withdrawn { .. }))), "{late:?}");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use ca::constraints::NameConstraints;
 use ca::hierarchy::{Init, RootKeyPlace};
 use ca::key::{KeyType, PrivateKey, ScryptCost, make_csr};
 use time::OffsetDateTime;
-use trust::Peer;
+use trust::Presented;
 
 use crate::ops::issue::{Issue, Issued, ProfileName};
 use crate::pki::{Keys, OpenMode, Pki};
@@ -42,9 +42,17 @@ pub(crate) fn reopened(directory: &Path) -> Pki {
 pub(crate) fn request(profile: ProfileName, name: &str) -> Issue {
     let key = PrivateKey::generate(KeyType::P256).unwrap();
     let csr = make_csr(&key, &name.parse().unwrap(), &[]).unwrap();
-    Issue { profile, csr, name: Some(name.to_owned()), names: Vec::new(), days: None, dry_run: false }
+    Issue {
+        profile,
+        csr,
+        name: Some(name.to_owned()),
+        names: Vec::new(),
+        days: None,
+        dry_run: false,
+        project: None,
+    }
 }
 
 pub(crate) fn issue(pki: &Pki, name: &str) -> Issued {
-    pki.run(request(ProfileName::Client, name), &Peer::InProcess, at(10)).unwrap()
+    pki.run(request(ProfileName::Client, name), &Presented::InProcess, at(10)).unwrap()
 }

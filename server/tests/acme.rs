@@ -18,7 +18,7 @@ use server::ops::acme::{AcmeIssue, AcmeList, AcmeRenew, AcmeRevoke};
 use server::ops::{Error, Operation};
 use server::problem::ProblemKind;
 use server::{Pki, clock, http::problem};
-use trust::Peer;
+use trust::Presented;
 
 struct Site {
     root: tempfile::TempDir,
@@ -35,7 +35,7 @@ impl Site {
     }
 
     fn run<O: Operation>(&self, operation: O) -> Result<O::Reply, Error> {
-        self.pki.run(operation, &Peer::InProcess, clock::now())
+        self.pki.run(operation, &Presented::InProcess, clock::now())
     }
 
     fn folder(&self, name: &str) -> PathBuf {

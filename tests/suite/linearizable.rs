@@ -26,7 +26,7 @@ use tests::linearize::{Done, Specification, linearize};
 use tests::socket::{Answer, call};
 use tests::{Sandbox, Service, fetch};
 use time::OffsetDateTime;
-use trust::Peer;
+use trust::Presented;
 
 use crate::histories::lists;
 use crate::histories::model::Reason;
@@ -137,7 +137,7 @@ impl Door<'_> {
     fn run<O: Operation>(&self, operation: O) -> Result<O::Reply, String> {
         match self {
             Door::InProcess(pki) => {
-                let done = pki.run(operation, &Peer::InProcess, OffsetDateTime::now_utc());
+                let done = pki.run(operation, &Presented::InProcess, OffsetDateTime::now_utc());
                 done.map_err(|error| server::http::problem::problem(&error).message)
             }
             Door::Service { socket, .. } => match call(socket, &operation) {
@@ -198,7 +198,15 @@ fn request(name: &str) -> Issue {
     let key = PrivateKey::generate(KeyType::P256).unwrap();
     let csr = make_csr(&key, &name.parse().unwrap(), &[]).unwrap();
     let name = Some(name.to_owned());
-    Issue { profile: ProfileName::Client, csr, name, names: Vec::new(), days: None, dry_run: false }
+    Issue {
+        profile: ProfileName::Client,
+        csr,
+        name,
+        names: Vec::new(),
+        days: None,
+        dry_run: false,
+        project: None,
+    }
 }
 
 impl Round<'_> {

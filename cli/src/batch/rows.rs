@@ -173,7 +173,7 @@ fn request<'v>(value: &impl Fn(&str) -> &'v str, defaults: Defaults) -> Result<R
         // The first is the name itself.
         names.remove(0);
     }
-    let request = Request { profile: defaults.profile, name, names, days, key_type };
+    let request = Request { profile: defaults.profile, name, names, days, key_type, project: None };
     request.check().map_err(without_hints)?;
     Ok(request)
 }

@@ -27,7 +27,15 @@ pub fn one_or_many(
         return batch::run(profile, options, context);
     };
     let (name, names) = named(name)?;
-    run(&Request { profile, name, names, days: options.days, key_type: options.key_type }, options, context)
+    let request = Request {
+        profile,
+        name,
+        names,
+        days: options.days,
+        key_type: options.key_type,
+        project: options.project.clone(),
+    };
+    run(&request, options, context)
 }
 
 /// Runs one issuance and tells what came of it.

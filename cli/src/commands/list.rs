@@ -31,6 +31,10 @@ pub struct Args {
     /// Only names that match this pattern, with * and ?
     #[arg(long, value_name = "GLOB")]
     name: Option<String>,
+
+    /// Only those of this project
+    #[arg(long, value_name = "NAME")]
+    project: Option<String>,
 }
 
 const PAGE: u32 = 1_000;
@@ -49,6 +53,7 @@ pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> 
                 name: args.name.clone(),
                 after,
                 limit: PAGE,
+                project: args.project.clone(),
             })?;
             position = page.next.map(Some);
             Ok(Some(page.certificates))

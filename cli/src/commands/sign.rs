@@ -58,6 +58,10 @@ pub struct Args {
     /// Decide and check everything, but sign and write nothing
     #[arg(long)]
     dry_run: bool,
+
+    /// Project it belongs to; without it `default`, or the only one that you have rights in
+    #[arg(long, value_name = "NAME")]
+    project: Option<String>,
 }
 
 /// The profiles there are.
@@ -100,6 +104,7 @@ pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> 
         names: args.san.clone(),
         days: args.days,
         dry_run: args.dry_run,
+        project: args.project.clone(),
     })?;
     let pem = if args.chain { &issued.chain } else { &issued.pem };
     if args.dry_run {

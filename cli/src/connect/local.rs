@@ -173,7 +173,7 @@ impl Here {
         let Some(pki) = pki.as_ref() else {
             return Err(CommandError::internal("the PKI was closed").hint("run the command again"));
         };
-        pki.run(operation, &server::peer::own(), self.environment.whole_second()).map_err(told)
+        pki.run(operation, &server::peer::presented(), self.environment.whole_second()).map_err(told)
     }
 }
 
@@ -184,7 +184,7 @@ impl Here {
         let Some(pki) = pki.as_ref() else {
             return Err(CommandError::internal("the PKI was closed").hint("run the command again"));
         };
-        pki.backup(request, out, &server::peer::own(), self.environment.whole_second())
+        pki.backup(request, out, &server::peer::presented(), self.environment.whole_second())
             .map_err(|error| problem(&error).into())
     }
 
@@ -214,6 +214,7 @@ fn signs(action: Action) -> bool {
         Action::Authority | Action::Issue | Action::Publish | Action::Revoke => true,
         Action::Backup
         | Action::Configure
+        | Action::Inspect
         | Action::Metrics
         | Action::Obtain
         | Action::Read

@@ -9,6 +9,7 @@ fn request() -> Request {
         names: vec!["email:alice@example.org".parse().unwrap()],
         days: None,
         key_type: KeyType::P256,
+        project: None,
     }
 }
 

@@ -4,6 +4,7 @@
 //! the answer off, which the reader of a chunked body (RFC 9112 §7.1) sees.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Extension, Request, State};
@@ -12,7 +13,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::stream;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use tokio::sync::mpsc;
-use trust::{Action, Peer};
+use trust::{Action, Presented};
 
 use super::operation::{self, Refusal};
 use super::{Desk, problem};
@@ -34,7 +35,7 @@ enum Part {
 /// Streams a backup.
 pub(crate) async fn answer(
     State(desk): State<Desk>,
-    Extension(peer): Extension<Peer>,
+    Extension(presented): Extension<Arc<Presented>>,
     request: Request,
 ) -> Result<Response, Refusal> {
     let request: BackupRequest = operation::parse(request, &desk.limits).await?;
@@ -42,7 +43,7 @@ pub(crate) async fn answer(
     let (parts, mut receiver) = mpsc::channel(AHEAD);
     tokio::task::spawn_blocking(move || {
         let mut out = Chunks { parts: parts.clone(), gathered: BytesMut::new(), begun: false };
-        let ended = desk.pki.backup(&request, &mut out, &peer, clock::now());
+        let ended = desk.pki.backup(&request, &mut out, &presented, clock::now());
         let ended = ended.map_err(|error| problem::problem(&error));
         let last = match (ended, out.begun) {
             (Ok(()), _) => None,

@@ -64,7 +64,7 @@ impl Rooms {
     /// The places of those who do this.
     pub(crate) fn of(&self, action: Action) -> &Arc<Semaphore> {
         match action {
-            Action::Metrics | Action::Read => &self.reads,
+            Action::Inspect | Action::Metrics | Action::Read => &self.reads,
             Action::Publish | Action::Revoke => &self.revocations,
             Action::Authority
             | Action::Backup

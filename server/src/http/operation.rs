@@ -12,7 +12,7 @@ use http::{Method, StatusCode, Uri};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use trust::Peer;
+use trust::Presented;
 
 use super::{Desk, VERSION, VERSION_HEADER};
 use crate::clock;
@@ -116,13 +116,13 @@ impl IntoResponse for Refusal {
 /// Runs the operation that a request asks for.
 pub(crate) async fn answer<O: Operation>(
     State(desk): State<Desk>,
-    Extension(peer): Extension<Peer>,
+    Extension(presented): Extension<Arc<Presented>>,
     request: Request,
 ) -> Result<Response, Refusal> {
     let operation: O = parse(request, &desk.limits).await?;
     let place = place(desk.rooms.of(O::ACTION))?;
     let running = tokio::task::spawn_blocking(move || {
-        let answer = desk.pki.run(operation, &peer, clock::now());
+        let answer = desk.pki.run(operation, &presented, clock::now());
         drop(place);
         answer
     });

@@ -59,27 +59,25 @@ pub(crate) fn all_causes(error: &Error) -> Vec<String> {
     }
 }
 
-/// Whether it was refused because the disk is behind, with nothing done: the same may go through soon.
+/// Whether it was refused because the disk is behind, or others changed what it rests on, with nothing
+/// done: the same may go through soon.
 pub(crate) fn is_busy(error: &Error) -> bool {
-    let source = match error {
-        Error::Ca(ca::Error::Store(source)) => source,
-        Error::Crl(error) => match &**error {
-            crl::Error::Store(source) => source,
-            _ => return false,
-        },
-        Error::Setting(settings::Error::Store(source)) | Error::Store(source) => source,
-        _ => return false,
-    };
-    matches!(source, store::Error::Busy { .. })
+    error.is_withdrawn() || matches!(error.of_store(), Some(store::Error::Busy { .. }))
 }
 
 fn kind(error: &Error) -> ProblemKind {
     match error {
+        _ if error.is_withdrawn() => ProblemKind::Unavailable,
         Error::Acme(error) => acme::kind(error),
         Error::Archive(error) => archive_kind(error),
         Error::Ca(error) => ca_kind(error),
         Error::Crl(error) => crl_kind(error),
-        Error::Denied(_) => ProblemKind::Denied,
+        Error::Denied(_)
+        | Error::Forbidden(_)
+        | Error::NameNotAllowed(_)
+        | Error::OtherProject(_)
+        | Error::Refused(_) => ProblemKind::Denied,
+        Error::Trust(error) => trust_kind(error),
         Error::Directory(error) => match error {
             DirectoryError::Broken { .. } | DirectoryError::Unreadable { .. } => ProblemKind::Internal,
             DirectoryError::Exists { .. } => ProblemKind::Conflict,
@@ -89,17 +87,42 @@ fn kind(error: &Error) -> ProblemKind {
         Error::Authority { .. }
         | Error::Limit { .. }
         | Error::Nameless
+        | Error::ProjectName(_)
         | Error::RelativePath { .. }
         | Error::Word { .. } => ProblemKind::Invalid,
         Error::Listen(listen::Error::Busy { .. }) => ProblemKind::Conflict,
         Error::Listen(_) => ProblemKind::Invalid,
         Error::Stopping => ProblemKind::Unavailable,
         Error::Bundle(_) | Error::Runtime { .. } | Error::Time { .. } => ProblemKind::Internal,
-        Error::NotHeld { .. } | Error::NotValid { .. } => ProblemKind::NotFound,
+        Error::NoProject { .. } | Error::NotHeld { .. } | Error::NotValid { .. } => ProblemKind::NotFound,
         Error::File(_) | Error::Publish { .. } | Error::Seal(_) => ProblemKind::Internal,
         Error::Setting(settings::Error::Invalid { .. }) => ProblemKind::Invalid,
         Error::Setting(settings::Error::Unknown { .. }) => ProblemKind::NotFound,
         Error::Setting(settings::Error::Store(source)) | Error::Store(source) => store_kind(source),
+    }
+}
+
+fn trust_kind(error: &trust::Error) -> ProblemKind {
+    use trust::change::ChangeError;
+    match error {
+        trust::Error::Refused(_) | trust::Error::Passphrase(_) | trust::Error::Token(_) => {
+            ProblemKind::Denied
+        }
+        trust::Error::Change(ChangeError::Already { .. } | ChangeError::Ambiguous { .. }) => {
+            ProblemKind::Conflict
+        }
+        trust::Error::Change(ChangeError::NotFound { .. }) => ProblemKind::NotFound,
+        trust::Error::Change(ChangeError::Denied { .. } | ChangeError::Widens { .. }) => ProblemKind::Denied,
+        trust::Error::Change(_)
+        | trust::Error::Certificate(_)
+        | trust::Error::Import(_)
+        | trust::Error::List(_) => ProblemKind::Invalid,
+        trust::Error::Contended { .. } => ProblemKind::Unavailable,
+        trust::Error::Authorities(error) => ca_kind(error),
+        trust::Error::Revocation(error) => crl_kind(error),
+        trust::Error::Store(error) => store_kind(error),
+        // Records that can't be right: our own affair.
+        _ => ProblemKind::Internal,
     }
 }
 
@@ -117,9 +140,10 @@ fn archive_kind(error: &archive::Error) -> ProblemKind {
 fn store_kind(error: &store::Error) -> ProblemKind {
     match error {
         store::Error::Conflict { .. } | store::Error::Inconsistent { .. } => ProblemKind::Conflict,
-        store::Error::Busy { .. } | store::Error::Closed | store::Error::Locked { .. } => {
-            ProblemKind::Unavailable
-        }
+        store::Error::Busy { .. }
+        | store::Error::Closed
+        | store::Error::Locked { .. }
+        | store::Error::Withdrawn { .. } => ProblemKind::Unavailable,
         store::Error::TooLarge { .. } | store::Error::Checkpoint(_) => ProblemKind::Invalid,
         store::Error::Absent { .. } | store::Error::NoEntry { .. } => ProblemKind::NotFound,
         // Damage, a full disk, a later format: nothing the request could have done better.

@@ -11,10 +11,11 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream as StdStream;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags};
 use tokio::net::{UnixListener, UnixStream};
-use trust::Peer;
+use trust::Presented;
 
 use super::Error;
 use super::connection::Accept;
@@ -55,7 +56,7 @@ impl Drop for LocalSocket {
 impl Accept for LocalSocket {
     type Arrived = UnixStream;
     type Stream = UnixStream;
-    type Who = Peer;
+    type Who = Arc<Presented>;
 
     async fn accept(&self) -> io::Result<UnixStream> {
         Ok(self.listener.accept().await?.0)
@@ -65,12 +66,12 @@ impl Accept for LocalSocket {
         None
     }
 
-    async fn establish(&self, stream: UnixStream) -> io::Result<(UnixStream, Peer)> {
+    async fn establish(&self, stream: UnixStream) -> io::Result<(UnixStream, Arc<Presented>)> {
         let uid = stream.peer_cred()?.uid();
-        Ok((stream, crate::peer::local(uid)))
+        Ok((stream, Arc::new(Presented::Local(crate::peer::user(uid)))))
     }
 
-    async fn dismissed(&self, _: &Peer) {
+    async fn dismissed(&self, _: &Arc<Presented>) {
         std::future::pending().await
     }
 }
@@ -148,6 +149,8 @@ pub fn reach(path: &Path) -> io::Result<Reach> {
 
 #[cfg(test)]
 mod tests {
+    use trust::LocalUser;
+
     use super::*;
 
     #[tokio::test]
@@ -185,6 +188,7 @@ mod tests {
         connected.unwrap();
         let accepted = socket.establish(arrived.unwrap()).await;
         let uid = rustix::process::getuid().as_raw();
-        assert!(matches!(accepted.unwrap().1, Peer::Local { uid: found, .. } if found == uid));
+        let (_, presented) = accepted.unwrap();
+        assert!(matches!(&*presented, Presented::Local(LocalUser { uid: found, .. }) if *found == uid));
     }
 }

@@ -83,7 +83,7 @@ pub struct AcmeList {}
 
 impl Operation for AcmeList {
     const NAME: &'static str = "acme-list";
-    const ACTION: Action = Action::Read;
+    const ACTION: Action = Action::Inspect;
     type Reply = Vec<AcmeView>;
 
     fn run(self, pki: &Pki, _permit: &Permit, _now: OffsetDateTime) -> Result<Vec<AcmeView>, Error> {

@@ -37,7 +37,7 @@ pub struct AuditLine {
 
 impl Operation for Audit {
     const NAME: &'static str = "audit";
-    const ACTION: Action = Action::Read;
+    const ACTION: Action = Action::Inspect;
     type Reply = Vec<AuditLine>;
 
     fn run(self, pki: &Pki, _: &Permit, _: OffsetDateTime) -> Result<Vec<AuditLine>, Error> {
@@ -85,7 +85,7 @@ pub struct AuditVerified {
 
 impl Operation for AuditVerify {
     const NAME: &'static str = "audit-verify";
-    const ACTION: Action = Action::Read;
+    const ACTION: Action = Action::Inspect;
     type Reply = AuditVerified;
 
     fn run(self, pki: &Pki, _: &Permit, now: OffsetDateTime) -> Result<AuditVerified, Error> {
@@ -122,7 +122,7 @@ mod tests {
         }
         let ask = |after, limit, newest| {
             let audit = Audit { after, limit, newest };
-            let lines = pki.run(audit, &trust::Peer::InProcess, OffsetDateTime::UNIX_EPOCH).unwrap();
+            let lines = pki.run(audit, &trust::Presented::InProcess, OffsetDateTime::UNIX_EPOCH).unwrap();
             lines.iter().map(|line| line.sequence).collect::<Vec<_>>()
         };
         assert_eq!(ask(0, 2, false), [1, 2]);

@@ -12,7 +12,7 @@ use std::io::Write;
 use age::secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
-use trust::{Action, Peer};
+use trust::{Action, Presented};
 use zeroize::Zeroizing;
 
 use super::Error;
@@ -97,15 +97,15 @@ impl Pki {
     /// Writes a backup to `out`, encrypted; it streams.
     ///
     /// # Errors
-    /// A peer that may not, an empty passphrase, a file that can't be read, an `out` that fails.
+    /// Whoever may not, an empty passphrase, a file that can't be read, an `out` that fails.
     pub fn backup(
         &self,
         request: &BackupRequest,
         out: impl Write,
-        peer: &Peer,
+        presented: &Presented,
         now: OffsetDateTime,
     ) -> Result<(), Error> {
-        self.backup_at(request, Work::DEFAULT, out, peer, now)
+        self.backup_at(request, Work::DEFAULT, out, presented, now)
     }
 
     fn backup_at(
@@ -113,10 +113,10 @@ impl Pki {
         request: &BackupRequest,
         work: Work,
         out: impl Write,
-        peer: &Peer,
+        presented: &Presented,
         now: OffsetDateTime,
     ) -> Result<(), Error> {
-        trust::owner_only(peer, Action::Backup, self.owner())?;
+        self.permit(presented, Action::Backup, now)?;
         if request.passphrase.0.is_empty() {
             return Err(Error::Word { word: String::new(), expected: "a passphrase" });
         }

@@ -39,7 +39,7 @@ pub struct SettingView {
 
 impl Operation for ConfigList {
     const NAME: &'static str = "config-list";
-    const ACTION: Action = Action::Read;
+    const ACTION: Action = Action::Inspect;
     type Reply = Vec<SettingView>;
 
     fn run(self, pki: &Pki, _: &Permit, _: OffsetDateTime) -> Result<Vec<SettingView>, Error> {

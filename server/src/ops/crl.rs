@@ -74,7 +74,7 @@ pub struct RootCrlDrafted {
 
 impl Operation for RootCrlDraft {
     const NAME: &'static str = "root-crl-draft";
-    const ACTION: Action = Action::Read;
+    const ACTION: Action = Action::Inspect;
     type Reply = RootCrlDrafted;
 
     fn run(self, pki: &Pki, _: &Permit, now: OffsetDateTime) -> Result<RootCrlDrafted, Error> {

@@ -53,7 +53,7 @@ pub enum Severity {
 
 impl Operation for Doctor {
     const NAME: &'static str = "doctor";
-    const ACTION: Action = Action::Read;
+    const ACTION: Action = Action::Inspect;
     type Reply = Vec<Finding>;
 
     fn run(self, pki: &Pki, _: &Permit, now: OffsetDateTime) -> Result<Vec<Finding>, Error> {

@@ -31,6 +31,9 @@ pub enum Error {
     /// This peer may not do it.
     #[error(transparent)]
     Denied(#[from] trust::Denied),
+    /// This peer was let in, and may not do it.
+    #[error(transparent)]
+    Forbidden(#[from] trust::Forbidden),
     /// The directory is not one to work in.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
@@ -73,6 +76,24 @@ pub enum Error {
         /// Why, outermost cause first.
         causes: Vec<String>,
     },
+    /// A name that the project does not allow.
+    #[error(transparent)]
+    NameNotAllowed(#[from] trust::project::NameNotAllowed),
+    /// There is no such project.
+    #[error("there is no project {project}")]
+    NoProject {
+        /// What was asked for.
+        project: trust::rights::ProjectName,
+    },
+    /// A project that whoever asked has no rights in.
+    #[error(transparent)]
+    OtherProject(#[from] trust::OtherProject),
+    /// What can't be a project's name.
+    #[error(transparent)]
+    ProjectName(#[from] trust::rights::ProjectNameError),
+    /// Whoever asked is not let in; they are told no more than [`trust::Refusal::answer`] says.
+    #[error("{}", .0.answer())]
+    Refused(trust::Refusal),
     /// A path that means something else to whoever asked than to the service.
     #[error("{} is not an absolute path", path.display())]
     RelativePath {
@@ -98,6 +119,9 @@ pub enum Error {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// Who is trusted can't be known, or not be changed so.
+    #[error(transparent)]
+    Trust(Box<trust::Error>),
     /// A stored time that no calendar knows.
     #[error("{seconds} seconds since 1970 is no time")]
     Time {
@@ -117,6 +141,51 @@ pub enum Error {
 impl From<::acme::Error> for Error {
     fn from(error: ::acme::Error) -> Error {
         Error::Acme(Box::new(error))
+    }
+}
+
+impl From<trust::Error> for Error {
+    fn from(error: trust::Error) -> Error {
+        match error {
+            trust::Error::Refused(refusal) => Error::Refused(refusal),
+            other => Error::Trust(Box::new(other)),
+        }
+    }
+}
+
+impl From<trust::change::ChangeError> for Error {
+    fn from(error: trust::change::ChangeError) -> Error {
+        trust::Error::from(error).into()
+    }
+}
+
+impl Error {
+    /// The store's part in it, wherever that failed.
+    pub(crate) fn of_store(&self) -> Option<&store::Error> {
+        match self {
+            Error::Ca(ca::Error::Store(source))
+            | Error::Setting(settings::Error::Store(source))
+            | Error::Store(source) => Some(source),
+            Error::Crl(error) => match &**error {
+                crl::Error::Store(source) | crl::Error::Authorities(ca::Error::Store(source)) => Some(source),
+                _ => None,
+            },
+            Error::Trust(error) => match &**error {
+                trust::Error::Store(source) => Some(source),
+                _ => None,
+            },
+            Error::Acme(error) => match &**error {
+                ::acme::Error::Store(source) => Some(source),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// Whether a record changed under way that had allowed it.
+    pub(crate) fn is_withdrawn(&self) -> bool {
+        matches!(self, Error::Ca(ca::Error::Withdrawn { .. }))
+            || matches!(self.of_store(), Some(store::Error::Withdrawn { .. }))
     }
 }
 

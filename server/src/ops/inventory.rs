@@ -26,6 +26,9 @@ pub struct List {
     pub after: Option<String>,
     /// At most so many; the service caps it at 1,000.
     pub limit: u32,
+    /// Only those of this project; `None` for all that whoever asks reaches.
+    #[serde(default)]
+    pub project: Option<String>,
 }
 
 /// A page of certificates.
@@ -47,8 +50,8 @@ impl Operation for List {
     const ACTION: Action = Action::Read;
     type Reply = Page;
 
-    fn run(self, pki: &Pki, _: &Permit, now: OffsetDateTime) -> Result<Page, Error> {
-        run::list(&self, pki, now)
+    fn run(self, pki: &Pki, permit: &Permit, now: OffsetDateTime) -> Result<Page, Error> {
+        run::list(&self, pki, permit, now)
     }
 }
 
@@ -77,8 +80,8 @@ impl Operation for Show {
     const ACTION: Action = Action::Read;
     type Reply = Vec<Shown>;
 
-    fn run(self, pki: &Pki, _: &Permit, now: OffsetDateTime) -> Result<Vec<Shown>, Error> {
-        run::show(&self, pki, now)
+    fn run(self, pki: &Pki, permit: &Permit, now: OffsetDateTime) -> Result<Vec<Shown>, Error> {
+        run::show(&self, pki, permit, now)
     }
 }
 

@@ -26,7 +26,8 @@ pub enum ProfileName {
 
 /// Signs a CSR. The profile decides every field; of the CSR only the key is taken.
 ///
-/// The same CSR, profile and requester again return the same certificate.
+/// The same CSR, profile, project and requester again return the same certificate. It is recorded how far
+/// the requester reaches: the certificate by itself never opens more than that.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Issue {
     /// What the certificate is for.
@@ -42,6 +43,9 @@ pub struct Issue {
     pub days: Option<u32>,
     /// Decide and lint, but sign and record nothing.
     pub dry_run: bool,
+    /// The project it belongs to; `None` for the only one of whoever asks, else `default`.
+    #[serde(default)]
+    pub project: Option<String>,
 }
 
 /// A certificate with all its owner needs.
@@ -101,7 +105,8 @@ impl Operation for IssueMany {
     }
 }
 
-/// Issues a successor with the same names, profile and rights.
+/// Issues a successor with the same names, profile, project and rights. The entry by which the
+/// predecessor is let in becomes the successor's in the same batch, as restricted as it is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Renew {
     /// The certificate to renew.

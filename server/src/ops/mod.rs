@@ -21,6 +21,7 @@ pub mod error;
 pub mod info;
 pub mod inventory;
 pub mod issue;
+mod project;
 pub mod revoke;
 mod select;
 mod shape;

@@ -1,4 +1,5 @@
-//! Finds the certificate that is meant. It never guesses between several.
+//! Finds the certificate that is meant, among those that whoever asks may see. It never guesses between
+//! several.
 
 use ca::authority;
 use ca::cert::{Certificate, Fingerprint};
@@ -8,9 +9,10 @@ use ca::records::IssuedRecord;
 use crl::Target;
 use store::Versioned;
 use time::OffsetDateTime;
+use trust::Permit;
 
-use super::Error;
 use super::view::Selector;
+use super::{Error, project};
 use crate::Pki;
 
 /// What a selector names.
@@ -21,8 +23,24 @@ pub(super) enum Found {
     Stranger(Box<(Certificate, Target)>),
 }
 
-/// Finds what `selector` names; nothing is an error.
-pub(super) fn find(pki: &Pki, selector: &Selector) -> Result<Found, Error> {
+/// Finds what `selector` names within the permit; nothing is an error.
+pub(super) fn find(pki: &Pki, permit: &Permit, selector: &Selector) -> Result<Found, Error> {
+    let absent = |word: String| Error::from(ca::Error::NotFound { word });
+    match named(pki, selector)? {
+        Found::Known(mut found) => {
+            let asked = word(selector, &found);
+            found.retain(|found| project::reaches(permit, &found.record));
+            if found.is_empty() { Err(absent(asked)) } else { Ok(Found::Known(found)) }
+        }
+        // It belongs to no project.
+        Found::Stranger(stranger) if permit.scope().is_restricted() => {
+            Err(absent(stranger.0.serial().to_string()))
+        }
+        stranger @ Found::Stranger(_) => Ok(stranger),
+    }
+}
+
+fn named(pki: &Pki, selector: &Selector) -> Result<Found, Error> {
     match selector {
         Selector::Word(word) => Ok(Found::Known(inventory::resolve(pki.store(), word)?)),
         Selector::Pem(pem) => {
@@ -52,8 +70,13 @@ fn signed_by_ours(pki: &Pki, certificate: Certificate) -> Result<Found, Error> {
 }
 
 /// The one certificate that is meant among those that are valid.
-pub(super) fn one_valid(pki: &Pki, selector: &Selector, now: OffsetDateTime) -> Result<IssuedRecord, Error> {
-    let found = match find(pki, selector)? {
+pub(super) fn one_valid(
+    pki: &Pki,
+    permit: &Permit,
+    selector: &Selector,
+    now: OffsetDateTime,
+) -> Result<IssuedRecord, Error> {
+    let found = match find(pki, permit, selector)? {
         Found::Known(found) => found,
         Found::Stranger(stranger) => {
             return Err(ca::Error::NotFound { word: stranger.0.serial().to_string() }.into());

@@ -104,13 +104,7 @@ pub(crate) fn check_owner(layout: &Layout, owner: u32) -> Result<(), DirectoryEr
     if user == owner {
         return Ok(());
     }
-    let name = |uid| match crate::peer::local(uid) {
-        trust::Peer::Local { name: Some(name), .. } => name,
-        trust::Peer::Local { .. }
-        | trust::Peer::InProcess
-        | trust::Peer::Certificate { .. }
-        | trust::Peer::Nobody => format!("#{uid}"),
-    };
+    let name = |uid| crate::peer::user(uid).name.unwrap_or_else(|| format!("#{uid}"));
     Err(DirectoryError::Foreign { directory: layout.root().to_owned(), owner: name(owner), user: name(user) })
 }
 

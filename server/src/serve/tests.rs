@@ -158,7 +158,7 @@ fn the_public_listener_moves_with_its_setting() {
     let served = get(two, "/ca.crt");
     assert!(served.contains("content-type: application/x-pem-file") && served.contains("BEGIN CERTIFICATE"));
     let show = crate::ops::crl::CrlShow {};
-    let lists = running.pki.run(show, &trust::Peer::InProcess, crate::clock::now()).unwrap();
+    let lists = running.pki.run(show, &trust::Presented::InProcess, crate::clock::now()).unwrap();
     for list in lists {
         let path = format!("/crl/{}/0.crl", list.issuer);
         let head = fetch_head(two, &path);

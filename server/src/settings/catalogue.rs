@@ -2,20 +2,41 @@
 
 use std::fmt;
 
+use trust::settings::{CrlExpired, PassphraseRemote, PkiMode, TrustCa, TrustFirst};
+use trust::token::Expiry;
+
 use super::Error;
 use super::value::{self, Span};
 
 /// A setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Setting {
+    /// `core.crl_expired`
+    CoreCrlExpired,
+    /// `core.external_address`
+    CoreExternalAddress,
+    /// `core.https_address`
+    CoreHttpsAddress,
+    /// `core.pki_mode`
+    CorePkiMode,
     /// `core.public_address`
     CorePublicAddress,
     /// `core.public_url`
     CorePublicUrl,
+    /// `core.remote_token_expiry`
+    CoreRemoteTokenExpiry,
+    /// `core.trust_ca_certificates`
+    CoreTrustCaCertificates,
     /// `crl.root_validity`
     CrlRootValidity,
     /// `crl.validity`
     CrlValidity,
+    /// `local.passphrase_remote`
+    LocalPassphraseRemote,
+    /// `local.socket_groups`
+    LocalSocketGroups,
+    /// `local.trust_first`
+    LocalTrustFirst,
     /// `profile.client.days`
     ProfileClientDays,
     /// `profile.issuing.days`
@@ -48,26 +69,51 @@ impl Default {
 /// The longest lifetime that can be asked for: a hundred years keeps every date below 9999.
 const MOST_DAYS: u32 = 36_525;
 
+/// Where clients expect the service: LXD's port.
+const HTTPS_PORT: u16 = 8443;
+
 impl Setting {
     /// Every setting, by name.
-    pub const ALL: [Setting; 8] = [
+    pub const ALL: [Setting; 17] = [
+        Setting::CoreCrlExpired,
+        Setting::CoreExternalAddress,
+        Setting::CoreHttpsAddress,
+        Setting::CorePkiMode,
         Setting::CorePublicAddress,
         Setting::CorePublicUrl,
+        Setting::CoreRemoteTokenExpiry,
+        Setting::CoreTrustCaCertificates,
         Setting::CrlRootValidity,
         Setting::CrlValidity,
+        Setting::LocalPassphraseRemote,
+        Setting::LocalSocketGroups,
+        Setting::LocalTrustFirst,
         Setting::ProfileClientDays,
         Setting::ProfileIssuingDays,
         Setting::ProfileRootDays,
         Setting::ProfileServerDays,
     ];
 
+    /// Those that a decision who is let in goes by.
+    pub(crate) const OF_TRUST: [Setting; 3] =
+        [Setting::CoreCrlExpired, Setting::CorePkiMode, Setting::CoreTrustCaCertificates];
+
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {
+            Setting::CoreCrlExpired => "core.crl_expired",
+            Setting::CoreExternalAddress => "core.external_address",
+            Setting::CoreHttpsAddress => "core.https_address",
+            Setting::CorePkiMode => "core.pki_mode",
             Setting::CorePublicAddress => "core.public_address",
             Setting::CorePublicUrl => "core.public_url",
+            Setting::CoreRemoteTokenExpiry => "core.remote_token_expiry",
+            Setting::CoreTrustCaCertificates => "core.trust_ca_certificates",
             Setting::CrlRootValidity => "crl.root_validity",
             Setting::CrlValidity => "crl.validity",
+            Setting::LocalPassphraseRemote => "local.passphrase_remote",
+            Setting::LocalSocketGroups => "local.socket_groups",
+            Setting::LocalTrustFirst => "local.trust_first",
             Setting::ProfileClientDays => "profile.client.days",
             Setting::ProfileIssuingDays => "profile.issuing.days",
             Setting::ProfileRootDays => "profile.root.days",
@@ -78,7 +124,17 @@ impl Setting {
     /// What holds while it is unset.
     pub fn default(self) -> Default {
         match self {
-            Setting::CorePublicAddress | Setting::CorePublicUrl => Default::Off,
+            Setting::CoreExternalAddress
+            | Setting::CoreHttpsAddress
+            | Setting::CorePublicAddress
+            | Setting::CorePublicUrl => Default::Off,
+            Setting::CoreCrlExpired => Default::Value("refuse"),
+            Setting::CorePkiMode => Default::Value("auto"),
+            Setting::CoreRemoteTokenExpiry => Default::Value("15d"),
+            Setting::CoreTrustCaCertificates => Default::Value("false"),
+            Setting::LocalPassphraseRemote => Default::Value("false"),
+            Setting::LocalSocketGroups => Default::Value("sudo,admin,wheel"),
+            Setting::LocalTrustFirst => Default::Value("true"),
             Setting::CrlRootValidity => Default::Value("365d"),
             Setting::CrlValidity => Default::Value("7d"),
             Setting::ProfileClientDays => Default::Value("365"),
@@ -91,7 +147,16 @@ impl Setting {
     /// What may be written there, in a few words.
     pub fn kind(self) -> &'static str {
         match self {
+            Setting::CoreCrlExpired => "refuse or warn",
+            Setting::CoreExternalAddress => "HOST[:PORT]",
+            Setting::CoreHttpsAddress => "IP[:PORT]",
+            Setting::CorePkiMode => "auto, on or off",
             Setting::CorePublicAddress => "IP:PORT",
+            Setting::CoreRemoteTokenExpiry => "a span such as 15d or 2d 3H",
+            Setting::CoreTrustCaCertificates | Setting::LocalPassphraseRemote | Setting::LocalTrustFirst => {
+                "true or false"
+            }
+            Setting::LocalSocketGroups => "groups, separated by commas",
             Setting::CorePublicUrl => "http URL",
             Setting::CrlRootValidity | Setting::CrlValidity => "a span such as 7d, 36h, 90m",
             Setting::ProfileClientDays
@@ -104,6 +169,31 @@ impl Setting {
     /// What it means.
     pub fn help(self) -> &'static str {
         match self {
+            Setting::CoreCrlExpired => {
+                "What becomes of the clients of an imported authority once its list has run out."
+            }
+            Setting::CoreExternalAddress => {
+                "Where clients reach the service from outside, behind NAT or a proxy; it goes into tokens."
+            }
+            Setting::CoreHttpsAddress => {
+                "Where the service listens for clients by HTTPS. The port is 8443 unless given."
+            }
+            Setting::CorePkiMode => {
+                "Whether every client certificate must be signed by a trusted authority; auto: once one was imported."
+            }
+            Setting::CoreRemoteTokenExpiry => {
+                "How long a token lives, in S, M, H, d, w, m and y; empty is for ever."
+            }
+            Setting::CoreTrustCaCertificates => {
+                "Whether a client that a trusted authority signed needs no entry of its own."
+            }
+            Setting::LocalPassphraseRemote => "Whether the passphrase also admits clients of other machines.",
+            Setting::LocalSocketGroups => {
+                "Who may reach the socket until the first other user has connected: the first of these groups that exists."
+            }
+            Setting::LocalTrustFirst => {
+                "Whether the first other user of this machine to connect becomes trusted."
+            }
             Setting::CorePublicAddress => {
                 "Where the service serves CA certificates and lists by plain HTTP, and answers ACME challenges."
             }
@@ -136,6 +226,17 @@ impl Setting {
     pub fn check(self, value: &str) -> Result<String, Error> {
         let refuse = |reason: String| Error::Invalid { setting: self, value: value.to_owned(), reason };
         match self {
+            Setting::CoreCrlExpired => value::word::<CrlExpired>(value).map_err(refuse),
+            Setting::CoreExternalAddress => value::host_and_port(value, HTTPS_PORT).map_err(refuse),
+            Setting::CoreHttpsAddress => {
+                value::address_or_host(value, HTTPS_PORT).map(|found| found.to_string()).map_err(refuse)
+            }
+            Setting::CorePkiMode => value::word::<PkiMode>(value).map_err(refuse),
+            Setting::CoreRemoteTokenExpiry => value::word::<Expiry>(value).map_err(refuse),
+            Setting::CoreTrustCaCertificates => value::word::<TrustCa>(value).map_err(refuse),
+            Setting::LocalPassphraseRemote => value::word::<PassphraseRemote>(value).map_err(refuse),
+            Setting::LocalSocketGroups => value::groups(value).map_err(refuse),
+            Setting::LocalTrustFirst => value::word::<TrustFirst>(value).map_err(refuse),
             Setting::CorePublicAddress => {
                 value::address(value).map(|found| found.to_string()).map_err(refuse)
             }
@@ -177,6 +278,42 @@ mod tests {
     #[test]
     fn all_is_sorted_by_name() {
         assert!(Setting::ALL.map(Setting::name).is_sorted());
+    }
+
+    #[test]
+    fn a_host_alone_gets_the_port_of_https() {
+        let https = |value: &str| Setting::CoreHttpsAddress.check(value).ok();
+        assert_eq!(https("127.0.0.1").as_deref(), Some("127.0.0.1:8443"));
+        assert_eq!(https("::1").as_deref(), Some("[::1]:8443"));
+        assert_eq!(https("[::]").as_deref(), Some("[::]:8443"));
+        assert_eq!(https("[::1]:9443").as_deref(), Some("[::1]:9443"));
+        for bad in ["", "localhost", "127.0.0.1:0", ":8443", "1.2.3.4:99999"] {
+            assert_eq!(https(bad), None, "{bad}");
+        }
+        let external = |value: &str| Setting::CoreExternalAddress.check(value).ok();
+        assert_eq!(external("Pki.Example").as_deref(), Some("pki.example:8443"));
+        assert_eq!(external("pki.example:443").as_deref(), Some("pki.example:443"));
+        assert_eq!(external("2001:db8::1").as_deref(), Some("[2001:db8::1]:8443"));
+        for bad in ["", "a b", "https://a", "a:0", "a:b", ":443", "-a"] {
+            assert_eq!(external(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn words_and_groups_are_these_and_no_others() {
+        assert_eq!(Setting::CorePkiMode.check("on").unwrap(), "on");
+        assert_eq!(Setting::CoreRemoteTokenExpiry.check("3H 2d").unwrap(), "2d 3H");
+        assert_eq!(Setting::LocalSocketGroups.check("wheel, pki").unwrap(), "wheel,pki");
+        for (setting, bad) in [
+            (Setting::CorePkiMode, "yes"),
+            (Setting::CoreTrustCaCertificates, "1"),
+            (Setting::CoreRemoteTokenExpiry, "15"),
+            (Setting::LocalSocketGroups, ""),
+            (Setting::LocalSocketGroups, "a b"),
+            (Setting::LocalSocketGroups, "a,,b"),
+        ] {
+            assert!(setting.check(bad).is_err(), "{setting} {bad:?}");
+        }
     }
 
     #[test]

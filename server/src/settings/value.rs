@@ -16,6 +16,56 @@ pub(super) fn address(value: &str) -> Result<SocketAddr, String> {
     }
 }
 
+/// The same where the port may be left out, and then is `port`.
+pub(super) fn address_or_host(value: &str, port: u16) -> Result<SocketAddr, String> {
+    let bare = value.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(value);
+    match bare.parse::<IpAddr>() {
+        Ok(host) => Ok(SocketAddr::new(host, port)),
+        Err(_) => address(value).map_err(|_| {
+            "an address is needed, and a port unless it is the usual one, such as 127.0.0.1 or [::]:8443"
+                .to_owned()
+        }),
+    }
+}
+
+/// A host and a port as clients are told of them; without a port it is `port`.
+pub(super) fn host_and_port(value: &str, port: u16) -> Result<String, String> {
+    if let Ok(address) = address_or_host(value, port) {
+        return Ok(address.to_string());
+    }
+    let (host, port) = match value.rsplit_once(':') {
+        None => (value, port),
+        Some((host, digits)) => match digits.parse::<u16>() {
+            Ok(port) if port > 0 => (host, port),
+            Ok(_) | Err(_) => return Err(format!("{digits:?} is no port")),
+        },
+    };
+    let host = host.to_ascii_lowercase();
+    match is_host(&host) {
+        true => Ok(format!("{host}:{port}")),
+        false => Err(format!("{host:?} is no host name or address")),
+    }
+}
+
+/// One of the words of a type, or whatever else it reads, in its canonical spelling.
+pub(super) fn word<T: FromStr<Err: fmt::Display> + fmt::Display>(value: &str) -> Result<String, String> {
+    value.parse::<T>().map(|found| found.to_string()).map_err(|error| error.to_string())
+}
+
+/// Names of groups (groupadd(8)), separated by commas.
+pub(super) fn groups(value: &str) -> Result<String, String> {
+    let names: Vec<&str> = value.split(',').map(str::trim).collect();
+    let is_name = |name: &&str| {
+        (1..=32).contains(&name.len())
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'$'))
+            && !name.starts_with('-')
+    };
+    match names.iter().find(|name| !is_name(name)) {
+        None => Ok(names.join(",")),
+        Some(name) => Err(format!("{name:?} is no name of a group")),
+    }
+}
+
 /// A number of days from 1 to `most`.
 pub(super) fn days(value: &str, most: u32) -> Result<u32, String> {
     match value.parse::<u32>() {

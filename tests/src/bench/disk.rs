@@ -45,7 +45,7 @@ pub fn one_by_one(bench: &mut Bench) -> Vec<Row> {
     let before = (process::on_disk(&journal), process::written());
     let pki = site.open();
     for request in requests {
-        let answer = pki.run(request, &server::peer::own(), clock::now());
+        let answer = pki.run(request, &server::peer::presented(), clock::now());
         answer.unwrap_or_else(|error| panic!("issuance: {error}"));
     }
     pki.store().close();

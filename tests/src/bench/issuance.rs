@@ -41,7 +41,7 @@ fn at_once_on(bench: &mut Bench, curve: Curve) -> Row {
             shares[number % AT_ONCE].push(request);
         }
         let limit = signing_rate(curve, Act::Both, processors(), time);
-        let peer = server::peer::own();
+        let peer = server::peer::presented();
         let (elapsed, answered) = timed(|| {
             std::thread::scope(|scope| {
                 let running: Vec<_> = shares
@@ -81,7 +81,7 @@ pub fn one_by_one(bench: &mut Bench) -> Vec<Row> {
     let curve = Curve::P256;
     let site = Site::fresh(curve);
     let pki = site.open();
-    let peer = server::peer::own();
+    let peer = server::peer::presented();
     let mut disk = Disk::new();
     let (mut figures, mut limits) = (Vec::new(), Vec::new());
     for request in requests_for((0..count).map(|number| format!("client-{number}")).collect(), curve) {

@@ -157,7 +157,7 @@ pub fn beside_issuance(bench: &mut Bench, site: &mut Site) -> Vec<Row> {
                 let mut made = 0;
                 while !done.load(std::sync::atomic::Ordering::Relaxed) {
                     let publish = server::ops::crl::CrlPublish { root: false };
-                    pki.run(publish, &server::peer::own(), clock::now())
+                    pki.run(publish, &server::peer::presented(), clock::now())
                         .unwrap_or_else(|error| panic!("publishing: {error}"));
                     made += 1;
                 }
@@ -195,7 +195,7 @@ fn paced(pki: &server::Pki, time: Duration, round: &str) -> Samples {
     for (number, request) in requests_for(names, Curve::P256).into_iter().enumerate() {
         shares[number % THREADS].push((number, request));
     }
-    let (begun, peer) = (Instant::now(), server::peer::own());
+    let (begun, peer) = (Instant::now(), server::peer::presented());
     std::thread::scope(|scope| {
         let running: Vec<_> = shares
             .into_iter()

@@ -117,7 +117,7 @@ impl Site {
                     false => client_name(number),
                 });
             let requests = requests_for(requests.collect(), self.curve);
-            let replies = pki.run(IssueMany { requests }, &server::peer::own(), clock::now());
+            let replies = pki.run(IssueMany { requests }, &server::peer::presented(), clock::now());
             for reply in replies.unwrap_or_else(|error| panic!("loading: {error}")) {
                 let issued = match reply {
                     RowReply::Issued(issued) => issued,
@@ -154,7 +154,8 @@ impl Site {
         crl::revoke(pki.store(), &targets, &request, "bench")
             .unwrap_or_else(|error| panic!("revoking: {error}"));
         let publish = server::ops::crl::CrlPublish { root: false };
-        pki.run(publish, &server::peer::own(), now).unwrap_or_else(|error| panic!("publishing: {error}"));
+        pki.run(publish, &server::peer::presented(), now)
+            .unwrap_or_else(|error| panic!("publishing: {error}"));
         pki.store().close();
         self.revoked = count;
     }
@@ -170,7 +171,7 @@ impl Site {
         self.singly += count;
         let pki = self.open();
         for request in requests_for(names.clone(), self.curve) {
-            let issued = pki.run(request, &server::peer::own(), clock::now());
+            let issued = pki.run(request, &server::peer::presented(), clock::now());
             issued.unwrap_or_else(|error| panic!("loading: {error}"));
         }
         pki.store().close();
@@ -286,6 +287,7 @@ fn request(name: &str, curve: Curve) -> Issue {
         names: Vec::new(),
         days: None,
         dry_run: false,
+        project: None,
     }
 }
 

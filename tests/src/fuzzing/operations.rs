@@ -9,7 +9,7 @@ use server::ops::revoke::{Release, Revoke};
 use server::ops::{Operation, acme, audit, authority, config, crl, doctor, info, inventory};
 use server::pki::Keys;
 use server::problem::ProblemKind;
-use trust::Peer;
+use trust::Presented;
 
 use super::now;
 
@@ -70,7 +70,7 @@ fn run<O: Operation>(operation: Option<O>) {
 
 fn run_in<O: Operation>(pki: &Pki, operation: O) {
     let head = pki.store().head();
-    match pki.run(operation, &Peer::InProcess, now()) {
+    match pki.run(operation, &Presented::InProcess, now()) {
         Ok(reply) => assert!(serde_json::to_vec(&reply).is_ok(), "the reply of {} can't be written", O::NAME),
         Err(error) => {
             let problem = server::http::problem::problem(&error);

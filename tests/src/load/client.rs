@@ -130,6 +130,7 @@ impl Client {
             names: Vec::new(),
             days: None,
             dry_run: false,
+            project: None,
         }
     }
 

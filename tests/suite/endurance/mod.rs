@@ -66,6 +66,7 @@ impl Orders {
             names: Vec::new(),
             days: None,
             dry_run: false,
+            project: None,
         }
     }
 }

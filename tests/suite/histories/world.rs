@@ -18,7 +18,7 @@ use server::ops::{Error, Operation};
 use server::pki::{Keys, OpenMode};
 use tempfile::TempDir;
 use time::OffsetDateTime;
-use trust::Peer;
+use trust::{Peer, Presented};
 
 use super::lists::{self, openssl_accepts, openssl_serials};
 use super::model::{Answer, Certificate, Generation, Model, Reason, Request, Revocation, Span};
@@ -93,7 +93,7 @@ impl World {
         };
         let path = directory.path().join("pki");
         let pki = Pki::init(&path, keys(), &init, &Peer::InProcess, at(START)).unwrap();
-        let authorities = pki.run(CaList {}, &Peer::InProcess, at(START)).unwrap();
+        let authorities = pki.run(CaList {}, &Presented::InProcess, at(START)).unwrap();
         let of = |role: &str| authorities.iter().find(|one| one.role == role).unwrap();
         let pem = std::fs::read_to_string(path.join("ca.crt")).unwrap();
         let issuing = of("issuing");
@@ -109,7 +109,7 @@ impl World {
     }
 
     fn run<O: Operation>(&self, operation: O) -> Result<O::Reply, Error> {
-        self.pki.as_ref().unwrap().run(operation, &Peer::InProcess, at(self.model.now))
+        self.pki.as_ref().unwrap().run(operation, &Presented::InProcess, at(self.model.now))
     }
 
     fn pick(&self, which: usize) -> Option<usize> {
@@ -133,6 +133,7 @@ impl World {
                     names: Vec::new(),
                     days,
                     dry_run: false,
+                    project: None,
                 };
                 let reply = self.run(request);
                 self.issued(Request::Issue { name, key, days }, reply)?;

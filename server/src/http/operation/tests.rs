@@ -29,17 +29,17 @@ impl Operation for Test {
     }
 }
 
-async fn ask(peer: Peer, body: &str) -> Response {
+async fn ask(presented: Presented, body: &str) -> Response {
     let pki = Pki::in_memory(std::path::Path::new("/nowhere"), 1000).unwrap();
     let desk = Desk::new(pki, Arc::new(Limits::default()));
     let router = Router::new().route("/", post(answer::<Test>)).with_state(desk);
     let mut request = Request::post("/").body(Body::from(body.to_owned())).unwrap();
-    request.extensions_mut().insert(peer);
+    request.extensions_mut().insert(Arc::new(presented));
     router.oneshot(request).await.unwrap()
 }
 
-fn local(uid: u32) -> Peer {
-    Peer::Local { uid, name: None }
+fn local(uid: u32) -> Presented {
+    Presented::Local(trust::LocalUser { uid, name: None })
 }
 
 #[tokio::test]
@@ -55,7 +55,13 @@ async fn a_panic_is_an_answer_and_the_next_request_works() {
 #[tokio::test]
 async fn only_the_owner_and_root_are_let_in() {
     assert_eq!(ask(local(0), "\"Work\"").await.status(), StatusCode::OK);
-    assert_eq!(ask(local(1001), "\"Work\"").await.status(), StatusCode::FORBIDDEN);
+    let refused = ask(local(1001), "\"Work\"").await;
+    assert_eq!(refused.status(), StatusCode::FORBIDDEN);
+    let body = refused.into_body().collect().await.unwrap().to_bytes();
+    let problem: Problem = serde_json::from_slice(&body).unwrap();
+    assert_eq!(problem.kind, ProblemKind::Denied);
+    assert!(problem.message.contains("Please use 'pki authenticate'"), "{problem}");
+    assert_eq!(ask(Presented::Nobody, "\"Work\"").await.status(), StatusCode::FORBIDDEN);
 }
 
 #[tokio::test]

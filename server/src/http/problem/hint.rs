@@ -14,6 +14,7 @@ const PASSPHRASE: &str = "give the passphrase by --passphrase-file FILE, the sys
 
 pub(super) fn hint(error: &Error) -> Option<String> {
     let hint = match error {
+        _ if error.is_withdrawn() => "nothing was changed: try again",
         Error::Setting(settings::Error::Unknown { nearest: Some(nearest), .. }) => {
             return Some(format!("did you mean {nearest}?"));
         }
@@ -54,9 +55,20 @@ pub(super) fn hint(error: &Error) -> Option<String> {
         Error::Ca(ca::Error::OtherConstraints { wanted, .. }) => return Some(sign_again(wanted)),
         Error::Ca(error) => return ca_hint(error).map(str::to_owned),
         Error::Crl(error) => return crl_hint(error).map(str::to_owned),
+        Error::NoProject { .. } => "`pki project create` makes one",
         Error::NotHeld { .. } => "only a certificateHold can be released",
         Error::NotValid { .. } => "issue a new one",
-        Error::Archive(_) | Error::Denied(_) | Error::Limit { .. } | Error::Nameless | Error::Word { .. } => {
+        Error::Archive(_)
+        | Error::Denied(_)
+        | Error::Forbidden(_)
+        | Error::Limit { .. }
+        | Error::NameNotAllowed(_)
+        | Error::Nameless
+        | Error::OtherProject(_)
+        | Error::ProjectName(_)
+        | Error::Refused(_)
+        | Error::Trust(_)
+        | Error::Word { .. } => {
             return None;
         }
     };

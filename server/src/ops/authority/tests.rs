@@ -1,4 +1,4 @@
-use trust::Peer;
+use trust::Presented;
 
 use super::*;
 use crate::ops::authority::CaList;
@@ -6,7 +6,7 @@ use crate::ops::crl::CrlShow;
 use crate::testing::{at, issue, made};
 
 fn run<O: crate::ops::Operation>(pki: &Pki, operation: O) -> Result<O::Reply, Error> {
-    pki.run(operation, &Peer::InProcess, at(5))
+    pki.run(operation, &Presented::InProcess, at(5))
 }
 
 #[test]

@@ -1,3 +1,5 @@
+use trust::Peer;
+
 use super::*;
 use crate::archive;
 use crate::ops::crl::{CrlPublish, CrlShow};
@@ -13,7 +15,7 @@ fn request(keys: PrivateKeys) -> BackupRequest {
 
 fn backed_up(pki: &Pki, keys: PrivateKeys) -> Vec<u8> {
     let mut out = Vec::new();
-    pki.backup_at(&request(keys), Work(2), &mut out, &Peer::InProcess, at(30)).unwrap();
+    pki.backup_at(&request(keys), Work(2), &mut out, &Presented::InProcess, at(30)).unwrap();
     out
 }
 
@@ -22,7 +24,7 @@ fn what_was_backed_up_goes_on_elsewhere_with_higher_numbers() {
     let dir = tempfile::tempdir().unwrap();
     let pki = made(&dir.path().join("old"));
     let issued = issue(&pki, "web-1");
-    let before = pki.run(CrlShow {}, &Peer::InProcess, at(20)).unwrap();
+    let before = pki.run(CrlShow {}, &Presented::InProcess, at(20)).unwrap();
     let sealed = backed_up(&pki, PrivateKeys::Included);
     let epoch = pki.store().tip().epoch;
     drop(pki);
@@ -37,12 +39,12 @@ fn what_was_backed_up_goes_on_elsewhere_with_higher_numbers() {
 
     let pki = Pki::open(&new, keys(), OpenMode::Service, at(100)).unwrap();
     assert!(pki.store().tip().epoch > epoch);
-    let doctor = pki.run(Doctor {}, &Peer::InProcess, at(100)).unwrap();
+    let doctor = pki.run(Doctor {}, &Presented::InProcess, at(100)).unwrap();
     assert!(doctor.iter().any(|finding| finding.check == "restored"), "{doctor:?}");
     let selectors = vec![Selector::Word(issued.certificate.serial)];
     let revoke = Revoke { selectors, reason: None, all: false, dry_run: false };
-    pki.run(revoke, &Peer::InProcess, at(100)).unwrap();
-    let after = pki.run(CrlPublish { root: true }, &Peer::InProcess, at(101)).unwrap();
+    pki.run(revoke, &Presented::InProcess, at(100)).unwrap();
+    let after = pki.run(CrlPublish { root: true }, &Presented::InProcess, at(101)).unwrap();
     for list in &after {
         let old = before.iter().find(|old| old.issuer == list.issuer).unwrap();
         assert!(list.number.parse::<u64>().unwrap() > old.number.parse::<u64>().unwrap());
@@ -62,7 +64,7 @@ fn without_keys_nothing_can_be_signed() {
     assert_eq!(std::fs::read_dir(new.join("keys")).unwrap().count(), 0);
     let pki = Pki::open(&new, keys(), OpenMode::Command, at(100)).unwrap();
     assert_eq!(ca::inventory::count(pki.store()).unwrap(), 1);
-    assert!(pki.run(CrlPublish { root: false }, &Peer::InProcess, at(101)).is_err());
+    assert!(pki.run(CrlPublish { root: false }, &Presented::InProcess, at(101)).is_err());
 }
 
 #[test]
@@ -70,9 +72,9 @@ fn an_empty_passphrase_and_a_stranger_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let pki = made(&dir.path().join("old"));
     let empty = BackupRequest { passphrase: Phrase::new(String::new()), keys: PrivateKeys::LeftOut };
-    assert!(pki.backup(&empty, Vec::new(), &Peer::InProcess, at(1)).is_err());
-    let stranger = Peer::Local { uid: pki.owner() + 70_000, name: None };
+    assert!(pki.backup(&empty, Vec::new(), &Presented::InProcess, at(1)).is_err());
+    let stranger = Presented::Local(trust::LocalUser { uid: pki.owner() + 70_000, name: None });
     let denied = pki.backup(&request(PrivateKeys::LeftOut), Vec::new(), &stranger, at(1));
-    assert!(matches!(denied, Err(Error::Denied(_))));
+    assert!(matches!(denied, Err(Error::Refused(trust::Refusal::NotAuthenticated))));
     assert!(!format!("{:?}", request(PrivateKeys::Included)).contains("right"));
 }

@@ -5,16 +5,18 @@ use ca::inventory::{self, Cursor, Glob};
 use ca::records::IssuedRecord;
 use crl::Target;
 use time::OffsetDateTime;
+use trust::Permit;
 
 use super::{List, Page, Show, Shown};
 use crate::Pki;
-use crate::ops::{Error, select, shape};
+use crate::ops::{Error, project, select, shape};
 
 /// How many records one request reads at most: a page that holds few of those that are wanted says
 /// where to go on.
 const READ: usize = 10_000;
 
-pub(super) fn list(request: &List, pki: &Pki, now: OffsetDateTime) -> Result<Page, Error> {
+pub(super) fn list(request: &List, pki: &Pki, permit: &Permit, now: OffsetDateTime) -> Result<Page, Error> {
+    let of = request.project.as_deref().map(|named| project::meant(permit, Some(named))).transpose()?;
     let limit = request.limit.clamp(1, List::LIMIT) as usize;
     let glob = request.name.as_deref().map(Glob::new);
     let ends = request.expiring_within.map(|within| {
@@ -32,6 +34,11 @@ pub(super) fn list(request: &List, pki: &Pki, now: OffsetDateTime) -> Result<Pag
         };
         read += page.records.len();
         for record in &page.records {
+            if !project::reaches(permit, record)
+                || of.as_ref().is_some_and(|of| of.as_str() != record.project)
+            {
+                continue;
+            }
             if glob.as_ref().is_some_and(|glob| !glob.matches(&record.name)) {
                 continue;
             }
@@ -51,8 +58,13 @@ pub(super) fn list(request: &List, pki: &Pki, now: OffsetDateTime) -> Result<Pag
     }
 }
 
-pub(super) fn show(request: &Show, pki: &Pki, now: OffsetDateTime) -> Result<Vec<Shown>, Error> {
-    match select::find(pki, &request.selector)? {
+pub(super) fn show(
+    request: &Show,
+    pki: &Pki,
+    permit: &Permit,
+    now: OffsetDateTime,
+) -> Result<Vec<Shown>, Error> {
+    match select::find(pki, permit, &request.selector)? {
         select::Found::Known(found) => found.iter().map(|found| known(pki, &found.record, now)).collect(),
         select::Found::Stranger(stranger) => {
             let (certificate, target) = *stranger;

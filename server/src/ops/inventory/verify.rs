@@ -161,14 +161,14 @@ fn failed(name: &str, detail: String) -> Check {
 
 #[cfg(test)]
 mod tests {
-    use trust::Peer;
+    use trust::Presented;
 
     use super::*;
     use crate::testing::{at, issue, made};
 
     fn rows(pki: &Pki, pem: &str, purpose: Option<ProfileName>, moment: i64) -> Vec<(String, bool, String)> {
         let request = Verify { pem: pem.to_owned(), purpose };
-        let verdict = pki.run(request, &Peer::InProcess, at(moment)).unwrap();
+        let verdict = pki.run(request, &Presented::InProcess, at(moment)).unwrap();
         assert_eq!(verdict.valid, verdict.checks.iter().all(|check| check.passed));
         verdict.checks.into_iter().map(|check| (check.name, check.passed, check.detail)).collect()
     }

@@ -1,17 +1,18 @@
 //! How issuance runs: the requests become orders, the authority's desk does the rest.
 
-use ca::cert::{Csr, DnsName, Script};
-use ca::plan::{Delivery, Order, Planned, Requester};
+use ca::cert::{Certificate, Csr, DnsName, Script};
+use ca::plan::{Delivery, Order, Planned};
 use ca::renew::{self, SuccessorKey};
 use ca::subject::{LeafKind, Subject};
 use time::OffsetDateTime;
 use trust::Permit;
+use trust::change::{Cause, renewal};
 
 use super::{Issue, IssueMany, Issued, ProfileName, Renew, Renewed, RowReply};
 use crate::Pki;
 use crate::http::problem::problem;
 use crate::ops::view::CertificateView;
-use crate::ops::{Error, select, shape};
+use crate::ops::{Error, project, select, shape};
 
 impl ProfileName {
     fn kind(self) -> LeafKind {
@@ -23,7 +24,8 @@ impl ProfileName {
 }
 
 /// The order that a request comes to. Of the CSR only the key is taken, unless no name was given.
-fn order(request: &Issue, permit: &Permit) -> Result<Order, Error> {
+fn order(pki: &Pki, request: &Issue, permit: &Permit) -> Result<Order, Error> {
+    let project = project::meant(permit, request.project.as_deref())?;
     let csr = Csr::from_pem_or_der(request.csr.as_bytes()).map_err(ca::Error::from)?;
     let kind = request.profile.kind();
     let subject = match &request.name {
@@ -32,7 +34,8 @@ fn order(request: &Issue, permit: &Permit) -> Result<Order, Error> {
         None => return Err(Error::Nameless),
     };
     let subject = subject.map_err(ca::Error::from)?;
-    let by = Requester::local(permit.peer().to_string());
+    let mut by = project::requester(permit, project.as_str());
+    by.rests_on = project::allow(pki, project.as_str(), subject.names())?;
     Ok(Order::new(&csr, kind, subject, request.days, by))
 }
 
@@ -87,7 +90,7 @@ pub(super) fn issue(
     permit: &Permit,
     now: OffsetDateTime,
 ) -> Result<Issued, Error> {
-    let order = order(request, permit)?;
+    let order = order(pki, request, permit)?;
     let policy = pki.policy()?;
     let desk = pki.desk(&policy);
     if !request.dry_run {
@@ -121,7 +124,7 @@ pub(super) fn issue_many(
     let policy = pki.policy()?;
     let desk = pki.desk(&policy);
     // Checking a request's signature costs more than making a certificate's: it is done on every core.
-    let parsed = in_parallel(&request.requests, |row| order(row, permit));
+    let parsed = in_parallel(&request.requests, |row| order(pki, row, permit));
     let mut orders = Vec::with_capacity(count);
     let mut places = Vec::with_capacity(count);
     let mut replies: Vec<Option<RowReply>> = Vec::with_capacity(count);
@@ -164,18 +167,32 @@ pub(super) fn renew(
     permit: &Permit,
     now: OffsetDateTime,
 ) -> Result<Renewed, Error> {
-    let predecessor = select::one_valid(pki, &request.selector, now)?;
+    let predecessor = select::one_valid(pki, permit, &request.selector, now)?;
     if request.if_due && now < renew::due(&predecessor) {
         return Ok(Renewed::NotDue(Box::new(shape::certificate(pki, &predecessor, now)?)));
     }
     let csr = request.csr.as_deref().map(|csr| Csr::from_pem_or_der(csr.as_bytes())).transpose();
     let csr = csr.map_err(ca::Error::from)?;
     let key = csr.as_ref().map_or(SuccessorKey::Kept, SuccessorKey::Of);
-    let by = Requester::local(permit.peer().to_string());
+    let by = project::requester(permit, &predecessor.project);
     let order = renew::order(pki.store(), &predecessor, key, by, now)?;
+    let rests_on = project::allow(pki, &predecessor.project, order.subject().names())?;
     let policy = pki.policy()?;
     let desk = pki.desk(&policy);
-    Ok(Renewed::Renewed(Box::new(reply(pki, &desk.issue(&order, now)?, now)?)))
+    let old = predecessor.der.as_deref().map(Certificate::from_der).transpose().map_err(ca::Error::from)?;
+    let issued = desk.issue_joined(&order, now, |successor, batch| {
+        rests_on.demand(batch);
+        match &old {
+            // Whoever is let in by the predecessor is let in by the successor, and no further.
+            Some(old) => {
+                let state = pki.gate().set().now()?;
+                let (peer, cause) = (permit.peer(), Cause::from(permit));
+                renewal::carry(batch, &state, old, successor, peer, &cause, now).map_err(Error::from)
+            }
+            None => Ok(()),
+        }
+    })?;
+    Ok(Renewed::Renewed(Box::new(reply(pki, &issued, now)?)))
 }
 
 /// Applies `work` to every item, on every core, and keeps the order.

@@ -1,4 +1,4 @@
-use trust::Peer;
+use trust::Presented;
 
 use super::*;
 use crate::ops::inventory::{List, Show, Verify};
@@ -10,7 +10,8 @@ use crate::testing::{at, issue as issue_one, made, request};
 const DAY: i64 = 24 * 60 * 60;
 
 fn verify(pki: &Pki, pem: &str, purpose: Option<ProfileName>, seconds: i64) -> Vec<(String, bool)> {
-    let verdict = pki.run(Verify { pem: pem.to_owned(), purpose }, &Peer::InProcess, at(seconds)).unwrap();
+    let verdict =
+        pki.run(Verify { pem: pem.to_owned(), purpose }, &Presented::InProcess, at(seconds)).unwrap();
     assert_eq!(verdict.valid, verdict.checks.iter().all(|check| check.passed));
     verdict.checks.into_iter().map(|check| (check.name, check.passed)).collect()
 }
@@ -24,13 +25,14 @@ fn what_was_issued_is_found_shown_and_verified() {
     let dir = tempfile::tempdir().unwrap();
     let pki = made(&dir.path().join("pki"));
     let asked = request(ProfileName::Client, "web-1");
-    let first = pki.run(asked.clone(), &Peer::InProcess, at(10)).unwrap();
-    let again = pki.run(asked, &Peer::InProcess, at(20)).unwrap();
+    let first = pki.run(asked.clone(), &Presented::InProcess, at(10)).unwrap();
+    let again = pki.run(asked, &Presented::InProcess, at(20)).unwrap();
     assert!(!first.repeated && again.repeated);
     assert_eq!(first.pem, again.pem);
     assert_eq!(first.chain.matches("BEGIN CERTIFICATE").count(), 2);
 
-    let shown = pki.run(Show { selector: Selector::Word("web-1".into()) }, &Peer::InProcess, at(30)).unwrap();
+    let shown =
+        pki.run(Show { selector: Selector::Word("web-1".into()) }, &Presented::InProcess, at(30)).unwrap();
     assert_eq!((shown.len(), &shown[0].pem), (1, &first.pem));
     let usage = shown[0].details.iter().find(|(name, _)| name == "extended key usage").unwrap();
     assert_eq!(usage.1, "clientAuth");
@@ -40,7 +42,7 @@ fn what_was_issued_is_found_shown_and_verified() {
     assert_eq!(failed(&verify(&pki, &first.pem, None, 400 * DAY)), ["dates"]);
     let selectors = vec![Selector::Pem(first.pem.clone())];
     let revoke = Revoke { selectors, reason: None, all: false, dry_run: false };
-    pki.run(revoke, &Peer::InProcess, at(40)).unwrap();
+    pki.run(revoke, &Presented::InProcess, at(40)).unwrap();
     assert_eq!(failed(&verify(&pki, &first.pem, None, 50)), ["revocation"]);
 }
 
@@ -50,16 +52,16 @@ fn a_dry_run_writes_nothing_and_a_bad_request_says_why() {
     let pki = made(&dir.path().join("pki"));
     let head = pki.store().head();
     let planned = Issue { dry_run: true, ..request(ProfileName::Server, "a.example") };
-    let planned = pki.run(planned, &Peer::InProcess, at(10)).unwrap();
+    let planned = pki.run(planned, &Presented::InProcess, at(10)).unwrap();
     assert!(planned.pem.is_empty());
     assert_eq!(planned.certificate.names, ["dns:a.example"]);
     let too_long = Issue { days: Some(36_000), ..request(ProfileName::Client, "a") };
-    assert!(pki.run(too_long, &Peer::InProcess, at(10)).is_err());
+    assert!(pki.run(too_long, &Presented::InProcess, at(10)).is_err());
     let no_csr = Issue { csr: "nothing".into(), ..request(ProfileName::Client, "a") };
-    let refused = pki.run(no_csr, &Peer::InProcess, at(10)).unwrap_err();
+    let refused = pki.run(no_csr, &Presented::InProcess, at(10)).unwrap_err();
     assert_eq!(problem(&refused).kind, ProblemKind::Invalid);
     let orphans = Issue { name: None, names: vec!["dns:a".into()], ..request(ProfileName::Client, "a") };
-    assert!(matches!(pki.run(orphans, &Peer::InProcess, at(10)), Err(Error::Nameless)));
+    assert!(matches!(pki.run(orphans, &Presented::InProcess, at(10)), Err(Error::Nameless)));
     assert_eq!(pki.store().head(), head);
 }
 
@@ -72,7 +74,7 @@ fn many_are_answered_in_order_each_for_itself() {
     requests[7].csr = "broken".into();
     requests[9].name = Some("two\nlines".into());
     requests[11] = requests[10].clone();
-    let replies = pki.run(IssueMany { requests }, &Peer::InProcess, at(10)).unwrap();
+    let replies = pki.run(IssueMany { requests }, &Presented::InProcess, at(10)).unwrap();
     let names: Vec<Option<&str>> = replies
         .iter()
         .map(|reply| match reply {
@@ -89,7 +91,7 @@ fn many_are_answered_in_order_each_for_itself() {
     }
     let page = |after| {
         let list = List { limit: 7, after, name: Some("c-*".into()), ..List::default() };
-        pki.run(list, &Peer::InProcess, at(20)).unwrap()
+        pki.run(list, &Presented::InProcess, at(20)).unwrap()
     };
     let mut listed = Vec::new();
     let mut next = None;
@@ -104,7 +106,10 @@ fn many_are_answered_in_order_each_for_itself() {
     assert_eq!(listed.len(), 17, "one of the twenty was asked for twice, two were refused: {listed:?}");
     assert!(listed.is_sorted());
     let requests = vec![request(ProfileName::Client, "x"); IssueMany::LIMIT + 1];
-    assert!(matches!(pki.run(IssueMany { requests }, &Peer::InProcess, at(1)), Err(Error::Limit { .. })));
+    assert!(matches!(
+        pki.run(IssueMany { requests }, &Presented::InProcess, at(1)),
+        Err(Error::Limit { .. })
+    ));
 }
 
 #[test]
@@ -114,7 +119,7 @@ fn a_renewal_follows_when_it_is_due() {
     let first = issue_one(&pki, "web-1");
     let renew = |seconds, if_due| {
         let renew = Renew { selector: Selector::Word("web-1".into()), csr: None, if_due };
-        pki.run(renew, &Peer::InProcess, at(seconds)).unwrap()
+        pki.run(renew, &Presented::InProcess, at(seconds)).unwrap()
     };
     assert!(matches!(renew(100 * DAY, true), Renewed::NotDue(_)));
     let Renewed::Renewed(second) = renew(300 * DAY, true) else { panic!("it was due") };
@@ -124,7 +129,7 @@ fn a_renewal_follows_when_it_is_due() {
         matches!(renew(301 * DAY, true), Renewed::NotDue(view) if view.serial == second.certificate.serial)
     );
     let list = List { expiring_within: Some(100 * DAY as u64), limit: 10, ..List::default() };
-    let expiring = pki.run(list, &Peer::InProcess, at(300 * DAY)).unwrap().certificates;
+    let expiring = pki.run(list, &Presented::InProcess, at(300 * DAY)).unwrap().certificates;
     assert_eq!(expiring.len(), 1);
     assert_eq!((expiring[0].status, &expiring[0].serial), (Status::Valid, &first.certificate.serial));
 }

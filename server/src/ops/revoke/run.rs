@@ -15,7 +15,7 @@ use super::{Release, Released, Revoke, RevokeMany, Revoked, RevokedMany, SELECTO
 use crate::Pki;
 use crate::ops::issue::in_parallel;
 use crate::ops::view::{Publication, Selector};
-use crate::ops::{Error, select, shape};
+use crate::ops::{Error, project, select, shape};
 
 /// What is to be revoked.
 #[derive(Default)]
@@ -39,7 +39,7 @@ pub(super) fn revoke(
     let names = if request.all { Names::All } else { Names::One };
     let mut targets = Targets::default();
     for selector in &request.selectors {
-        find(names, selector, pki, now, &mut targets)?;
+        find(names, selector, pki, permit, now, &mut targets)?;
     }
     let asked = Request { reason, invalidity: None, now };
     let revoked = decide(&targets, &asked, request.dry_run, pki, permit)?;
@@ -48,7 +48,9 @@ pub(super) fn revoke(
     let mut issuers: BTreeSet<KeyId> = BTreeSet::new();
     for one in &revoked {
         let Target { issuer, serial, .. } = &one.target;
-        certificates.extend(shape::by_serial(pki, serial, one.revocation, &targets.given, now)?);
+        let shown = shape::by_serial(pki, serial, one.revocation, &targets.given, now)?;
+        // A compromised key takes certificates of other projects with it, which are not theirs to see.
+        certificates.extend(shown.filter(|shown| project::includes(permit, &shown.project)));
         if one.outcome == Outcome::Already {
             already.push(serial.to_string());
         }
@@ -93,7 +95,7 @@ pub(super) fn revoke_many(
     // Each is looked up in several indices: on every core.
     let found = in_parallel(&selectors, |selector| {
         let mut targets = Targets::default();
-        find(names, selector, pki, now, &mut targets)?;
+        find(names, selector, pki, permit, now, &mut targets)?;
         Ok::<_, Error>(targets.targets)
     });
     let mut targets = Targets::default();
@@ -132,10 +134,11 @@ fn find(
     names: Names,
     selector: &Selector,
     pki: &Pki,
+    permit: &Permit,
     now: OffsetDateTime,
     targets: &mut Targets,
 ) -> Result<(), Error> {
-    let found = match select::find(pki, selector)? {
+    let found = match select::find(pki, permit, selector)? {
         select::Found::Stranger(stranger) => {
             let (certificate, target) = *stranger;
             targets.given.insert(target.serial, IssuedRecord::from_file(&certificate, target.issuer));
@@ -185,7 +188,7 @@ pub(super) fn release(
     permit: &Permit,
     now: OffsetDateTime,
 ) -> Result<Released, Error> {
-    let (target, stranger) = match select::find(pki, &request.selector)? {
+    let (target, stranger) = match select::find(pki, permit, &request.selector)? {
         select::Found::Stranger(stranger) => {
             let (certificate, target) = *stranger;
             (target, Some(certificate))

@@ -1,4 +1,4 @@
-use trust::Peer;
+use trust::Presented;
 
 use super::*;
 use crate::ops::inventory::Show;
@@ -22,7 +22,7 @@ fn what_is_answered_is_listed() {
     let pki = made(&dir.path().join("pki"));
     pki.shelf().open();
     let issued = issue(&pki, "web-1");
-    let revoked = pki.run(by_name("web-1"), &Peer::InProcess, at(20)).unwrap();
+    let revoked = pki.run(by_name("web-1"), &Presented::InProcess, at(20)).unwrap();
     assert_eq!(revoked.certificates[0].serial, issued.certificate.serial);
     assert_eq!(revoked.certificates[0].status, Status::Revoked);
     assert_eq!(lists(&revoked.publication), 1);
@@ -32,7 +32,7 @@ fn what_is_answered_is_listed() {
     let served = pki.shelf().find("/ca.crl").unwrap();
     assert_eq!(served.text(), std::fs::read_to_string(pki.directory().join("ca.crl")).unwrap());
     // Again: nothing changes, and that is no error.
-    let again = pki.run(by_name("web-1"), &Peer::InProcess, at(30)).unwrap();
+    let again = pki.run(by_name("web-1"), &Presented::InProcess, at(30)).unwrap();
     assert_eq!(again.already, [issued.certificate.serial]);
 }
 
@@ -42,23 +42,23 @@ fn many_are_revoked_by_one_call_and_named_by_one_list() {
     let pki = made(&dir.path().join("pki"));
     let serials: Vec<String> =
         (0..5).map(|number| issue(&pki, &format!("web-{number}")).certificate.serial).collect();
-    pki.run(by_name("web-0"), &Peer::InProcess, at(20)).unwrap();
+    pki.run(by_name("web-0"), &Presented::InProcess, at(20)).unwrap();
     let number = || pki.publisher().lists(at(20)).unwrap()[0].number;
     let before = number();
     let words =
         |more: &[&str]| serials.iter().cloned().chain(more.iter().map(|&word| word.to_owned())).collect();
     let many = |words: Vec<String>| RevokeMany { words, reason: None, all: false, dry_run: false };
-    let refused = pki.run(many(words(&["nobody"])), &Peer::InProcess, at(30)).unwrap_err();
+    let refused = pki.run(many(words(&["nobody"])), &Presented::InProcess, at(30)).unwrap_err();
     assert!(matches!(refused, Error::Ca(ca::Error::NotFound { .. })), "{refused}");
     assert_eq!(number(), before, "one refusal leaves everything as it was");
     let planned = RevokeMany { dry_run: true, ..many(words(&[])) };
-    let planned = pki.run(planned, &Peer::InProcess, at(30)).unwrap();
+    let planned = pki.run(planned, &Presented::InProcess, at(30)).unwrap();
     assert_eq!((planned.revoked, planned.already, number()), (4, 1, before));
-    let revoked = pki.run(many(words(&["web-1"])), &Peer::InProcess, at(30)).unwrap();
+    let revoked = pki.run(many(words(&["web-1"])), &Presented::InProcess, at(30)).unwrap();
     assert_eq!((revoked.revoked, revoked.already, lists(&revoked.publication)), (4, 1, 5));
     assert_eq!(number(), before.max(crl::CrlNumber::next(Some(before), at(30)).unwrap()));
     let words = vec![String::new(); RevokeMany::LIMIT + 1];
-    assert!(matches!(pki.run(many(words), &Peer::InProcess, at(40)), Err(Error::Limit { .. })));
+    assert!(matches!(pki.run(many(words), &Presented::InProcess, at(40)), Err(Error::Limit { .. })));
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn a_list_that_fails_is_pending_and_the_revocation_stands() {
     issue(&pki, "web-1");
     std::fs::rename(pki.directory().join("cas"), dir.path().join("away")).unwrap();
     std::fs::write(pki.directory().join("cas"), "in the way").unwrap();
-    let revoked = pki.run(by_name("web-1"), &Peer::InProcess, at(20)).unwrap();
+    let revoked = pki.run(by_name("web-1"), &Presented::InProcess, at(20)).unwrap();
     assert!(matches!(&revoked.publication, Publication::Pending { causes } if !causes.is_empty()));
     assert_eq!(revoked.certificates[0].status, Status::Revoked);
 }
@@ -78,13 +78,13 @@ fn several_of_a_name_are_an_error_that_lists_them() {
     let dir = tempfile::tempdir().unwrap();
     let pki = made(&dir.path().join("pki"));
     let serials = [issue(&pki, "web-1"), issue(&pki, "web-1")].map(|issued| issued.certificate.serial);
-    let refused = pki.run(by_name("web-1"), &Peer::InProcess, at(20)).unwrap_err();
+    let refused = pki.run(by_name("web-1"), &Presented::InProcess, at(20)).unwrap_err();
     assert!(serials.iter().all(|serial| refused.to_string().contains(serial)), "{refused}");
     let all = Revoke { all: true, ..by_name("web-1") };
-    let planned = pki.run(Revoke { dry_run: true, ..all.clone() }, &Peer::InProcess, at(20)).unwrap();
+    let planned = pki.run(Revoke { dry_run: true, ..all.clone() }, &Presented::InProcess, at(20)).unwrap();
     assert_eq!(planned.certificates.len(), 2);
     let head = pki.store().head();
-    let revoked = pki.run(all, &Peer::InProcess, at(20)).unwrap();
+    let revoked = pki.run(all, &Presented::InProcess, at(20)).unwrap();
     assert!(pki.store().head() > head, "the dry run wrote nothing, this did");
     assert_eq!(lists(&revoked.publication), 2);
 }
@@ -95,12 +95,12 @@ fn a_hold_is_released() {
     let pki = made(&dir.path().join("pki"));
     issue(&pki, "web-1");
     let hold = Revoke { reason: Some("certificate-hold".to_owned()), ..by_name("web-1") };
-    assert_eq!(pki.run(hold, &Peer::InProcess, at(20)).unwrap().certificates[0].status, Status::Held);
+    assert_eq!(pki.run(hold, &Presented::InProcess, at(20)).unwrap().certificates[0].status, Status::Held);
     let release = Release { selector: Selector::Word("web-1".to_owned()) };
-    let released = pki.run(release.clone(), &Peer::InProcess, at(30)).unwrap();
+    let released = pki.run(release.clone(), &Presented::InProcess, at(30)).unwrap();
     assert_eq!(released.certificate.status, Status::Valid);
     assert_eq!(lists(&released.publication), 0);
-    assert!(pki.run(release, &Peer::InProcess, at(40)).is_err());
+    assert!(pki.run(release, &Presented::InProcess, at(40)).is_err());
 }
 
 #[test]
@@ -113,24 +113,24 @@ fn a_certificate_known_from_its_file_alone_is_recorded_with_its_revocation() {
     let lost = issue(&reopened(&dir.path().join("copy")), "lost");
     let serial = lost.certificate.serial.clone();
     let word = Selector::Word(serial.clone());
-    assert!(pki.run(Show { selector: word.clone() }, &Peer::InProcess, at(15)).is_err());
+    assert!(pki.run(Show { selector: word.clone() }, &Presented::InProcess, at(15)).is_err());
     let request = Revoke {
         selectors: vec![Selector::Pem(lost.pem)],
         reason: Some("certificateHold".to_owned()),
         all: false,
         dry_run: true,
     };
-    pki.run(request.clone(), &Peer::InProcess, at(20)).unwrap();
-    assert!(pki.run(Show { selector: word.clone() }, &Peer::InProcess, at(20)).is_err(), "a dry run");
-    let revoked = pki.run(Revoke { dry_run: false, ..request }, &Peer::InProcess, at(20)).unwrap();
+    pki.run(request.clone(), &Presented::InProcess, at(20)).unwrap();
+    assert!(pki.run(Show { selector: word.clone() }, &Presented::InProcess, at(20)).is_err(), "a dry run");
+    let revoked = pki.run(Revoke { dry_run: false, ..request }, &Presented::InProcess, at(20)).unwrap();
     let found = &revoked.certificates[0];
     assert_eq!(
         (found.name.as_str(), found.profile.as_str(), found.issued_by.as_str()),
         ("lost", "client", "unknown")
     );
-    let shown = pki.run(Show { selector: word.clone() }, &Peer::InProcess, at(30)).unwrap();
+    let shown = pki.run(Show { selector: word.clone() }, &Presented::InProcess, at(30)).unwrap();
     assert_eq!((shown[0].certificate.status, &shown[0].certificate.serial), (Status::Held, &serial));
     assert_eq!(ca::inventory::count(pki.store()).unwrap(), 1, "it is in the list");
-    let released = pki.run(Release { selector: word }, &Peer::InProcess, at(40)).unwrap();
+    let released = pki.run(Release { selector: word }, &Presented::InProcess, at(40)).unwrap();
     assert_eq!(released.certificate.status, Status::Valid);
 }

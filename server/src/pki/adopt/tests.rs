@@ -2,6 +2,8 @@ use ca::cert::Certificate;
 use ca::index_txt;
 use ca::key::PrivateKey;
 
+use trust::Presented;
+
 use super::*;
 use crate::ops::crl::CrlShow;
 use crate::ops::inventory::List;
@@ -25,9 +27,9 @@ fn inventory_and_revocations_come_along() {
     let (pki, adopted) = Pki::adopt(&place, keys(), adopt, &Peer::InProcess, at(0)).unwrap();
     assert_eq!((adopted.imported, adopted.revoked), (2, 1));
     assert!(adopted.notes.iter().any(|note| note.contains("list")), "the root's list: {:?}", adopted.notes);
-    let lists = pki.run(CrlShow {}, &Peer::InProcess, at(1)).unwrap();
+    let lists = pki.run(CrlShow {}, &Presented::InProcess, at(1)).unwrap();
     assert_eq!(lists.iter().map(|list| list.entries).sum::<u64>(), 1);
-    let listed = pki.run(List { limit: 10, ..List::default() }, &Peer::InProcess, at(1)).unwrap();
+    let listed = pki.run(List { limit: 10, ..List::default() }, &Presented::InProcess, at(1)).unwrap();
     let status: Vec<Status> = listed.certificates.iter().map(|certificate| certificate.status).collect();
     assert_eq!(status, [Status::Valid, Status::Revoked]);
 }

@@ -4,6 +4,8 @@ use std::os::unix::fs::MetadataExt;
 use ca::hierarchy::RootKeyPlace;
 use ca::key::{Passphrase, ScryptCost};
 
+use trust::Presented;
+
 use super::*;
 use crate::http::problem::problem;
 use crate::ops::crl::CrlShow;
@@ -20,7 +22,7 @@ fn a_pki_is_made_whole_and_opened_again() {
     }
     assert_eq!(fs::metadata(place.join("keys")).unwrap().mode() & 0o7777, 0o700);
     assert_eq!(fs::metadata(place.join("keys/root.key")).unwrap().mode() & 0o7777, 0o600);
-    assert_eq!(pki.run(CrlShow {}, &Peer::InProcess, at(0)).unwrap().len(), 2);
+    assert_eq!(pki.run(CrlShow {}, &Presented::InProcess, at(0)).unwrap().len(), 2);
     let again = Pki::init(&place, keys(), &plain_init(), &Peer::InProcess, at(0)).err().unwrap();
     let told = problem(&again);
     assert_eq!(told.kind, ProblemKind::Unavailable, "one process at a time: {told:?}");
@@ -69,7 +71,7 @@ fn a_root_key_that_goes_elsewhere_has_signed_its_first_list() {
     let init = Init { root_key: RootKeyPlace::File(key.clone()), ..plain_init() };
     let pki = Pki::init(&place, keys(), &init, &Peer::InProcess, at(0)).unwrap();
     assert!(key.exists() && !place.join("keys/root.key").exists());
-    let lists = pki.run(CrlShow {}, &Peer::InProcess, at(0)).unwrap();
+    let lists = pki.run(CrlShow {}, &Presented::InProcess, at(0)).unwrap();
     let root = lists.iter().find(|list| list.role == "root").unwrap();
     assert_eq!(root.next_update - root.this_update, time::Duration::days(365));
 }

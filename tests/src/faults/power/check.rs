@@ -15,7 +15,7 @@ use server::ops::revoke::Revoke;
 use server::ops::view::{CertificateView, Selector, Status};
 use server::pki::{Keys, OpenMode};
 use time::OffsetDateTime;
-use trust::Peer;
+use trust::Presented;
 use x509_cert::certificate::Rfc5280;
 use x509_cert::crl::CertificateList;
 use x509_cert::der::Decode;
@@ -95,15 +95,15 @@ pub(super) fn opened(
     let found = certificates(&pki, now)?;
     kept(operation, ground, &found)?;
     promised(operation, root, &found, &left, ground, answer)?;
-    pki.run(AuditVerify { against: None }, &Peer::InProcess, now).map_err(said)?;
+    pki.run(AuditVerify { against: None }, &Presented::InProcess, now).map_err(said)?;
 
     // What comes next: the work goes on, and no number is used again.
     if operation.name == "revoke" {
         let selectors = vec![Selector::Word(operation.command[1].to_owned())];
         let again = Revoke { selectors, reason: None, all: true, dry_run: false };
-        pki.run(again, &Peer::InProcess, now).map_err(said)?;
+        pki.run(again, &Presented::InProcess, now).map_err(said)?;
     }
-    pki.run(CrlPublish { root: false }, &Peer::InProcess, now).map_err(said)?;
+    pki.run(CrlPublish { root: false }, &Presented::InProcess, now).map_err(said)?;
     let next = lists(&directory)?;
     let known = certificates(&pki, now)?;
     for (issuer, old) in &left {
@@ -192,7 +192,7 @@ fn open(directory: &Path, now: OffsetDateTime) -> Result<Pki, String> {
 
 fn certificates(pki: &Pki, now: OffsetDateTime) -> Result<Vec<CertificateView>, String> {
     let list = List { limit: List::LIMIT, ..List::default() };
-    Ok(pki.run(list, &Peer::InProcess, now).map_err(said)?.certificates)
+    Ok(pki.run(list, &Presented::InProcess, now).map_err(said)?.certificates)
 }
 
 /// An error with its causes.

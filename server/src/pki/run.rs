@@ -1,0 +1,72 @@
+//! How an operation is run: whoever asks is admitted, permitted, and held to that until the commit.
+//!
+//! A permit rests on records: the entry that admits a certificate, the absence of a denial and of a
+//! revocation, the settings that the decision went by. An operation works on a [`Pki`] whose store
+//! expects all of them in every batch, so that no operation can forget it. When one of them changes
+//! under way nothing more is committed; whoever was removed is told so, and anybody else may ask again.
+//!
+//! Publication is not held to it: a revocation that was committed is published whatever happened since.
+
+use ca::records::RestsOn;
+use time::OffsetDateTime;
+use trust::{Action, Admitted, Permit, Presented};
+
+use super::Pki;
+use crate::ops::{Error, Operation};
+
+impl Pki {
+    /// Decides whether whoever presents this may do the operation, and does it.
+    ///
+    /// # Errors
+    /// [`Error::Refused`], [`Error::Forbidden`], and those of the operation.
+    pub fn run<O: Operation>(
+        &self,
+        operation: O,
+        presented: &Presented,
+        now: OffsetDateTime,
+    ) -> Result<O::Reply, Error> {
+        let settings = self.settings()?;
+        let permit = self.gate().admit(presented, &settings.trust(), now)?.permit(O::ACTION)?;
+        let rests_on = match presented {
+            Presented::Certificate(_) => permit.rests_on().clone().and_all(settings.trust_rests_on()),
+            Presented::InProcess | Presented::Local(_) | Presented::Nobody => permit.rests_on().clone(),
+        };
+        match operation.run(&self.held_by(&rests_on), &permit, now) {
+            Err(error) if error.is_withdrawn() => {
+                // Whoever is not let in any more is told that, and not what changed.
+                self.permit(presented, O::ACTION, now)?;
+                Err(error)
+            }
+            done => done,
+        }
+    }
+
+    /// Decides by all that is durable now whether whoever presents this is let in.
+    ///
+    /// # Errors
+    /// [`Error::Refused`], or [`Error::Trust`] if that can't be known.
+    pub fn admit(&self, presented: &Presented, now: OffsetDateTime) -> Result<Admitted, Error> {
+        Ok(self.gate().admit(presented, &self.settings()?.trust(), now)?)
+    }
+
+    /// Decides whether whoever presents this may do `action`.
+    ///
+    /// # Errors
+    /// As [`Pki::admit`], and [`Error::Forbidden`].
+    pub fn permit(
+        &self,
+        presented: &Presented,
+        action: Action,
+        now: OffsetDateTime,
+    ) -> Result<Permit, Error> {
+        Ok(self.admit(presented, now)?.permit(action)?)
+    }
+
+    /// This PKI for whoever may change it only as long as these records stand.
+    pub fn held_by(&self, rests_on: &RestsOn) -> Pki {
+        Pki { shared: self.shared.clone(), store: rests_on.hold(self.store()) }
+    }
+}
+
+#[cfg(test)]
+mod tests;
