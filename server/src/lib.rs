@@ -17,6 +17,7 @@ pub mod serve;
 pub mod settings;
 #[cfg(test)]
 mod testing;
+pub mod tls;
 pub mod up;
 
 pub use pki::Pki;

@@ -27,6 +27,12 @@ pub struct Limits {
     pub public_connections: usize,
     /// Connections on the public listener at once from one address.
     pub public_connections_of_one: usize,
+    /// Connections on the HTTPS listener at once.
+    pub https_connections: usize,
+    /// Connections on the HTTPS listener at once from one address.
+    pub https_connections_of_one: usize,
+    /// How long a peer that lost what let it in may take to get the answer that is under way.
+    pub farewell: Duration,
     /// Operations that run at once, without those below; over it the answer is 503 with Retry-After.
     pub operations: usize,
     /// Operations that only look, likewise.
@@ -53,6 +59,9 @@ impl Default for Limits {
             local_connections: 1024,
             public_connections: 2048,
             public_connections_of_one: 1024,
+            https_connections: 2048,
+            https_connections_of_one: 1024,
+            farewell: Duration::from_secs(2),
             // Together fewer than the runtime's 512 threads for work that blocks.
             operations: 256,
             reads: 64,

@@ -10,10 +10,14 @@ use std::path::{Path, PathBuf};
 use ca::cert::{Certificate, CommonName, DnsName};
 use ca::key::{KeyType, PrivateKey, make_csr};
 use ca::profile::Validity;
+use ca::records::RestsOn;
 use ca::renew;
 use store::file::{FileError, OnExisting, Part, Visibility, make_dir, place, place_together, read_secret};
 use time::OffsetDateTime;
-use trust::Presented;
+use trust::change::{Cause, ChangeError, Wish, add_certificate};
+use trust::entry::Origin;
+use trust::rights::Rights;
+use trust::{Admitted, Holder, Presented};
 
 use crate::Pki;
 use crate::ops::Error;
@@ -70,6 +74,11 @@ impl Own {
         self.folder(pki).join(format!("{}.crt", self.stem()))
     }
 
+    /// Where the certificate lies with those that lead to the root.
+    pub fn chain_path(self, pki: &Pki) -> PathBuf {
+        self.folder(pki).join(format!("{}-chain.crt", self.stem()))
+    }
+
     /// What its request asks for; `host` is this machine's name.
     fn request(self, csr: String, host: &str) -> Issue {
         let (profile, name, names) = match self {
@@ -99,8 +108,9 @@ pub(crate) fn in_place(pki: &Pki, own: Own) -> Result<Option<Certificate>, Error
 pub(crate) fn keep(pki: &Pki, own: Own, now: OffsetDateTime) -> Result<Kept, Error> {
     make_dir(&own.folder(pki), Visibility::Public)?;
     let key = key(&own.key_path(pki))?;
-    // What can't be read as a certificate is replaced like one that is missing.
-    let found = in_place(pki, own).ok().flatten();
+    // What can't be read as a certificate is replaced like one that is missing; without its chain it is
+    // of no use to the listener.
+    let found = in_place(pki, own).ok().flatten().filter(|_| own.chain_path(pki).exists());
     let usable = found.filter(|found| found.public_key() == key.public_key() && found.not_after() > now);
     let Some(certificate) = usable else {
         let issued = issue(pki, own, &key, now)?;
@@ -122,6 +132,29 @@ pub(crate) fn keep(pki: &Pki, own: Own, now: OffsetDateTime) -> Result<Kept, Err
             put_in_place(pki, own, &issued)?;
             Ok(Kept::Renewed)
         }
+    }
+}
+
+/// Trusts the operator's certificate, which may do everything; what renews it is trusted instead of it.
+pub(crate) fn trust_operator(pki: &Pki, now: OffsetDateTime) -> Result<(), Error> {
+    let Some(certificate) = in_place(pki, Own::Operator)? else { return Ok(()) };
+    let holder = Holder::new(certificate, Vec::new());
+    let vetted = pki.gate().vet(&holder, &pki.settings()?.trust(), now)?;
+    let admitted = Admitted::in_process();
+    let who = admitted.peer().to_string();
+    let cause = Cause { who, may_give: admitted.rights().clone(), rests_on: RestsOn::nothing() };
+    let wish = Wish { name: None, rights: Rights::FULL, origin: Origin::Operator };
+    let batch = {
+        let state = pki.gate().set().now()?;
+        add_certificate(&state, &holder, &vetted, &wish, &cause, now)
+    };
+    match batch {
+        Ok(batch) => {
+            pki.store().commit(batch)?;
+            Ok(())
+        }
+        Err(ChangeError::Already { .. }) => Ok(()),
+        Err(error) => Err(trust::Error::from(error).into()),
     }
 }
 

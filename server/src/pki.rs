@@ -4,6 +4,7 @@
 //! [`Pki::run`], which is how every listener and the command in process come in. What an operation gets
 //! to work on is the PKI for as long as its permit holds: nothing is committed through it after that.
 
+mod admission;
 mod adopt;
 pub(crate) mod directory;
 mod open;
@@ -82,6 +83,7 @@ struct Shared {
     failures: Failures,
     shelf: Shelf,
     public: ArcSwap<ListenerState>,
+    https: ArcSwap<ListenerState>,
     stop: ArcSwap<Stop>,
     acme_gate: acme::client::Gate,
     certificates: Mutex<Option<publish::OnRecord>>,
@@ -221,6 +223,15 @@ impl Pki {
         self.shared.public.store(Arc::new(state));
     }
 
+    /// What has become of the HTTPS listener; off unless a service runs in this process.
+    pub fn https_state(&self) -> ListenerState {
+        (**self.shared.https.load()).clone()
+    }
+
+    pub(crate) fn set_https_state(&self, state: ListenerState) {
+        self.shared.https.store(Arc::new(state));
+    }
+
     /// Lets one operation at a time make an ACME account.
     pub(crate) fn acme_gate(&self) -> &acme::client::Gate {
         &self.shared.acme_gate
@@ -277,6 +288,7 @@ impl Pki {
                 failures: Failures::default(),
                 shelf: Shelf::default(),
                 public: ArcSwap::from_pointee(ListenerState::Off),
+                https: ArcSwap::from_pointee(ListenerState::Off),
                 stop: ArcSwap::from_pointee(Stop::new()),
                 acme_gate: acme::client::Gate::default(),
                 certificates: Mutex::default(),

@@ -1,6 +1,7 @@
 //! The service: opens its doors, does its periodic work, and stops when it is told.
 
 mod door;
+mod follow;
 mod notify;
 
 use std::ffi::OsString;
@@ -9,15 +10,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
-
-use store::Sequence;
-use tokio::sync::watch;
 
 use crate::http::{Desk, socket_router};
 use crate::limits::Limits;
-use crate::listen::{self, LocalSocket, PublicListener, Stop, Terms};
+use crate::listen::{self, LocalSocket, Stop, Terms};
+use crate::tls::Versions;
 use crate::{Pki, clock, jobs, ops};
+use door::Door;
+use follow::Followers;
 
 /// How to serve.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +28,8 @@ pub struct ServeOptions {
     pub notify: Option<OsString>,
     /// What peers may take of us.
     pub limits: Limits,
+    /// Which versions of TLS the HTTPS listener speaks.
+    pub versions: Versions,
 }
 
 /// What is being served, once it is.
@@ -37,6 +39,8 @@ pub struct Serving {
     pub sockets: Vec<PathBuf>,
     /// The public listener.
     pub public: Option<SocketAddr>,
+    /// The HTTPS listener.
+    pub https: Option<SocketAddr>,
 }
 
 /// Why the service could not start.
@@ -75,9 +79,6 @@ pub enum ListenerState {
     Off,
 }
 
-/// How long the follower sleeps at most before it looks whether it should stop.
-const FOLLOW: Duration = Duration::from_millis(250);
-
 /// Serves until `shutdown` is ready. `ready` is called once every door is open.
 ///
 /// # Errors
@@ -100,18 +101,23 @@ pub async fn serve(
     let seen = pki.store().head();
     pki.shelf().open();
     pki.fill_shelf(clock::now()).map_err(Box::new)?;
-    let wanted = pki.settings().map_err(Box::new)?.public_address();
-    let public = match wanted {
-        Some(address) => Some(PublicListener::bind(address).await?),
-        None => None,
+    let settings = pki.settings().map_err(Box::new)?;
+    let (followers, seats) = Followers::new(&settings);
+    let desk = Desk::new(pki.clone(), limits.clone());
+    let public_door = door::PublicDoor(pki.clone());
+    let public = open(&public_door, *seats.public.borrow()).await?;
+    let https_door = door::HttpsDoor::new(desk.clone(), options.versions, seats.admissions);
+    let https = open(&https_door, *seats.https.borrow()).await?;
+    let serving = Serving {
+        sockets: paths,
+        public: public.as_ref().map(door::PublicDoor::address),
+        https: https.as_ref().map(door::HttpsDoor::address),
     };
-    let serving = Serving { sockets: paths, public: public.as_ref().map(PublicListener::address) };
     if let Some(address) = serving.public {
         // Before the first job runs: a renewal asks who answers its challenge.
         pki.set_public_state(ListenerState::Listening(address));
     }
 
-    let desk = Desk::new(pki.clone(), limits.clone());
     let mut tasks = tokio::task::JoinSet::new();
     for socket in sockets {
         let terms = Terms {
@@ -122,12 +128,11 @@ pub async fn serve(
         let router = socket_router(desk.clone());
         tasks.spawn(listen::serve(socket, router, limits.clone(), terms, stop.clone()));
     }
-    let (sender, receiver) = watch::channel(wanted);
-    let door = door::PublicDoor(pki.clone());
-    tasks.spawn(door::keep(door, public, receiver, limits.clone(), stop.clone()));
+    tasks.spawn(door::keep(public_door, public, seats.public, limits.clone(), stop.clone()));
+    tasks.spawn(door::keep(https_door, https, seats.https, limits.clone(), stop.clone()));
     tasks.spawn(jobs::run(pki.clone(), &jobs::TABLE, stop.clone()));
     let (follower, told) = (pki.clone(), stop.clone());
-    tasks.spawn_blocking(move || follow(&follower, seen, &told, &sender));
+    tasks.spawn_blocking(move || followers.follow(&follower, seen, &told));
 
     let notify = options.notify.as_deref();
     let tell = |state: &str| notify::tell(notify, state);
@@ -145,38 +150,11 @@ pub async fn serve(
     Ok(())
 }
 
-/// Follows the store: what was set acts at once.
-fn follow(pki: &Pki, mut seen: Sequence, stop: &Stop, wanted: &watch::Sender<Option<SocketAddr>>) {
-    const PAGE: usize = 256;
-    let settings = store::Key::new("setting").children();
-    while !stop.is_told() {
-        if pki.store().wait(seen, FOLLOW) <= seen {
-            continue;
-        }
-        let entries = match pki.store().follow(seen, PAGE) {
-            Ok(entries) => entries,
-            Err(error) => {
-                tracing::error!(%error, "the store can't be followed");
-                std::thread::sleep(FOLLOW);
-                continue;
-            }
-        };
-        let Some(last) = entries.last() else { continue };
-        seen = last.sequence;
-        let touched = entries
-            .iter()
-            .flat_map(|entry| entry.writes.iter().flatten())
-            .any(|(key, _)| settings.contains(key));
-        if !touched {
-            continue;
-        }
-        match pki.settings() {
-            Ok(settings) => {
-                let address = settings.public_address();
-                wanted.send_if_modified(|held| std::mem::replace(held, address) != address);
-            }
-            Err(error) => tracing::error!(%error, "the settings can't be read"),
-        }
+/// Opens a door for the first time, where one is wanted.
+async fn open<D: Door>(door: &D, wanted: Option<SocketAddr>) -> Result<Option<D::Listener>, Error> {
+    match wanted {
+        Some(address) => Ok(Some(door.bind(address).await?)),
+        None => Ok(None),
     }
 }
 

@@ -16,6 +16,8 @@ use crate::settings::{self, Setting};
 
 /// Where the public listener of a new PKI binds.
 pub const FIRST_PUBLIC_ADDRESS: &str = "127.0.0.1:8080";
+/// Where the HTTPS listener of a new PKI binds.
+pub const FIRST_HTTPS_ADDRESS: &str = "127.0.0.1:8443";
 
 /// What `up` found and made.
 #[derive(Clone, Debug)]
@@ -30,6 +32,8 @@ pub struct UpReport {
     pub authorities: Vec<AuthorityView>,
     /// Where the public listener will bind.
     pub public_address: Option<SocketAddr>,
+    /// Where the HTTPS listener will bind.
+    pub https_address: Option<SocketAddr>,
     /// What the user should know.
     pub advice: Vec<Finding>,
 }
@@ -53,7 +57,7 @@ pub struct Made {
 }
 
 /// Makes what is missing in `directory`: the PKI itself as `init` says, the service's and the operator's
-/// certificates, the public listener's address. Returns the PKI open, ready to be served.
+/// certificates, the entry that lets the operator in, the listeners' addresses. Returns the PKI open, ready to be served.
 ///
 /// # Errors
 /// As [`Pki::open`] and [`Pki::init`].
@@ -90,11 +94,17 @@ pub fn up(
     // Before the first server certificate: once there is one, an address that is unset was unset by
     // somebody.
     let first = own::in_place(&pki, Own::Service)?.is_none();
-    if first && pki.settings()?.stored(Setting::CorePublicAddress).is_none() {
-        let who = permit.peer().to_string();
-        let (setting, value) = (Setting::CorePublicAddress, Some(FIRST_PUBLIC_ADDRESS));
-        settings::set(pki.store(), setting, value, &who, now.unix_timestamp())?;
+    let firsts = [
+        (Setting::CorePublicAddress, FIRST_PUBLIC_ADDRESS),
+        (Setting::CoreHttpsAddress, FIRST_HTTPS_ADDRESS),
+    ];
+    for (setting, value) in firsts {
+        if first && pki.settings()?.stored(setting).is_none() {
+            let who = permit.peer().to_string();
+            settings::set(pki.store(), setting, Some(value), &who, now.unix_timestamp())?;
+        }
     }
+    let first_operator = own::in_place(&pki, Own::Operator)?.is_none();
     for own in Own::ALL {
         let what = match own {
             Own::Operator => "operator's client certificate",
@@ -105,12 +115,17 @@ pub fn up(
             Kept::Made | Kept::Renewed => made.push(Made { what, path: own.certificate_path(&pki) }),
         }
     }
+    // Likewise: an operator who was removed stays so.
+    if first_operator {
+        own::trust_operator(&pki, now)?;
+    }
     let report = UpReport {
         directory: pki.directory().to_owned(),
         pki: state,
         made,
         authorities: doctor::current_authorities(&pki, now)?,
         public_address: pki.settings()?.public_address(),
+        https_address: pki.settings()?.https_address(),
         advice: doctor::advice(&pki)?,
     };
     Ok((pki, report))
@@ -131,6 +146,10 @@ mod tests {
         assert_eq!(first.made.len(), 5);
         assert!(first.made.iter().all(|made| made.path.is_file()), "{:?}", first.made);
         assert_eq!(first.public_address, FIRST_PUBLIC_ADDRESS.parse().ok());
+        assert_eq!(first.https_address, FIRST_HTTPS_ADDRESS.parse().ok());
+        let entries = pki.gate().set().now().unwrap().entries();
+        assert_eq!(entries.len(), 1, "the operator is let in on HTTPS too");
+        assert_eq!(entries[0].record.origin, trust::entry::Origin::Operator);
         assert_eq!(first.authorities.len(), 2);
         assert!(first.advice.iter().any(|finding| finding.check == "root-key"));
         settings::set(pki.store(), Setting::CorePublicAddress, None, "test", 1).unwrap();

@@ -11,6 +11,7 @@ pub mod fuzzing;
 mod http;
 pub mod linearize;
 pub mod load;
+mod lxc;
 mod pebble;
 mod sandbox;
 mod service;
@@ -20,6 +21,7 @@ pub mod trouble;
 mod witness;
 
 pub use http::{Response, fetch};
+pub use lxc::Lxc;
 pub use pebble::{Pebble, PebbleOptions};
 pub use sandbox::{Output, Program, Sandbox, run};
 pub use service::{Service, free_port};

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use server::{
     Pki,
     serve::{ServeOptions, Serving},
+    tls::Versions,
 };
 
 use crate::{
@@ -13,11 +14,13 @@ use crate::{
     error::{CommandError, Kind, Outcome},
 };
 
-/// Run the service: the local socket and the public listener
+/// Run the service: the local socket, HTTPS and the public listener
 ///
-/// Commands of the directory's owner and of root go through the service while it runs. The public
-/// listener (setting core.public_address) serves the CA certificates and the revocation lists by plain
-/// HTTP and answers ACME challenges. Ctrl-C, SIGTERM and SIGHUP stop it; requests under way are finished.
+/// Commands of the directory's owner and of root go through the service while it runs. The HTTPS
+/// listener (setting core.https_address) answers clients that are trusted by their certificates; it
+/// speaks TLS 1.3, and with PKI_INSECURE_TLS=1 in the environment TLS 1.2 as well. The public listener
+/// (setting core.public_address) serves the CA certificates and the revocation lists by plain HTTP and
+/// answers ACME challenges. Ctrl-C, SIGTERM and SIGHUP stop it; requests under way are finished.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -55,7 +58,12 @@ pub fn serve(
     let mut sockets = vec![directory.join("pki.socket")];
     sockets.extend(options.socket.iter().map(|path| context.resolve(path)));
     let notify = context.environment.variable("NOTIFY_SOCKET").map(ToOwned::to_owned);
-    let options = ServeOptions { sockets, notify, ..ServeOptions::default() };
+    let asked = context.environment.variable(Versions::VARIABLE).map(|value| value.to_string_lossy());
+    let versions = Versions::asked(asked.as_deref());
+    if versions == Versions::Insecure {
+        context.output.warn("INSECURE: PKI_INSECURE_TLS=1 lets clients speak TLS 1.2 with this service");
+    }
+    let options = ServeOptions { sockets, notify, versions, ..ServeOptions::default() };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
         CommandError::internal("cannot start the service")
             .because(&error)
@@ -134,6 +142,9 @@ fn tell(serving: &Serving, context: &mut Context) {
     for socket in &serving.sockets {
         context.output.say(&format!("serving {}", socket.display()));
     }
+    if let Some(address) = &serving.https {
+        context.output.say(&format!("serving https://{address}/ (trusted clients)"));
+    }
     match &serving.public {
         Some(address) => context.output.say(&format!("serving http://{address}/ (certificates and lists)")),
         None => {
@@ -150,7 +161,7 @@ fn refused(error: &server::serve::Error) -> CommandError {
     match error {
         server::serve::Error::Listen(listen::Error::Busy { .. }) => problem(
             Kind::Unavailable,
-            "choose another address: `pki config set core.public_address 127.0.0.1:PORT`",
+            "choose another address: `pki config set core.public_address 127.0.0.1:PORT`, or core.https_address",
         ),
         server::serve::Error::Listen(listen::Error::SocketBusy { .. }) => {
             problem(Kind::Conflict, "another service runs already: `pki info` says which")

@@ -20,8 +20,8 @@ use crate::{
 /// Create what is missing, then serve it
 ///
 /// The first time: a root and an issuing CA, the service's server certificate, the operator's client
-/// certificate, the first revocation list. Then, and every other time, the service: the local socket
-/// and the public listener (setting core.public_address). Ctrl-C, SIGTERM and SIGHUP stop it.
+/// certificate, the first revocation list. Then, and every other time, the service: the local socket,
+/// HTTPS (setting core.https_address) and the public listener (core.public_address). Ctrl-C, SIGTERM and SIGHUP stop it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -42,6 +42,7 @@ struct Report<'a> {
     made: Vec<MadeView<'a>>,
     authorities: &'a [AuthorityView],
     public_address: Option<String>,
+    https_address: Option<String>,
 }
 
 /// One thing that was made.
@@ -95,6 +96,7 @@ fn tell(report: &UpReport, context: &mut Context) -> Result<(), CommandError> {
         made,
         authorities: &report.authorities,
         public_address: report.public_address.map(|address| address.to_string()),
+        https_address: report.https_address.map(|address| address.to_string()),
     };
     context.output.reply(&shown, |output| {
         match report.pki {

@@ -1,8 +1,9 @@
-//! The route table, all of it: what the socket answers, and what the public listener answers.
+//! The route table, all of it: what the socket, the HTTPS listener and the public listener answer.
 //!
 //! A route exists because an operation stands in the table below; nothing is routed by pattern.
 
 pub(crate) mod backup;
+mod lxd;
 pub(crate) mod operation;
 pub mod problem;
 pub(crate) mod public;
@@ -145,8 +146,14 @@ pub fn routes() -> Vec<Route> {
         path: BACKUP_PATH.to_owned(),
         action: Some(Action::Backup),
     });
+    routes.extend(lxd::routes());
     routes.extend(public::routes());
     routes
+}
+
+/// What the HTTPS listener answers. All that the socket does, it does too, for those who are let in.
+pub(crate) fn https_router(desk: Desk) -> Router {
+    lxd::router(operation_router(), desk)
 }
 
 /// What the socket answers.

@@ -46,7 +46,7 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
-    fn problem(self) -> (StatusCode, Problem) {
+    pub(crate) fn problem(self) -> (StatusCode, Problem) {
         let refused =
             |kind, message: String, hint: Option<String>| Problem { kind, message, causes: Vec::new(), hint };
         match self {

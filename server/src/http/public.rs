@@ -123,7 +123,14 @@ pub(crate) fn router(pki: Pki) -> Router {
     Router::new().fallback(answer).with_state(pki)
 }
 
-async fn answer(State(pki): State<Pki>, request: Request) -> Response {
+/// Whether a path is one of the public listener's.
+pub(crate) fn is_public(path: &str) -> bool {
+    let named = path.strip_prefix('/').is_some_and(|name| TOP.contains(&name));
+    named || ["/ca/", "/crl/", CHALLENGES].iter().any(|folder| path.starts_with(folder))
+}
+
+/// Answers with what lies on the shelf.
+pub(crate) async fn answer(State(pki): State<Pki>, request: Request) -> Response {
     let path = request.uri().path();
     let found = match path.strip_prefix(CHALLENGES) {
         Some(token) => pki.challenges().answer(token).map(|answer| {

@@ -83,7 +83,7 @@ pub(crate) trait Accept: Send + Sync + 'static {
         arrived: Self::Arrived,
     ) -> impl Future<Output = io::Result<(Self::Stream, Self::Who)>> + Send;
 
-    /// Returns once the other end has lost what let it in; its connection is cut off then.
+    /// Returns once the other end has lost what let it in; its connection is closed then.
     fn dismissed(&self, who: &Self::Who) -> impl Future<Output = ()> + Send;
 }
 
@@ -175,19 +175,46 @@ impl<A: Accept> Life<A> {
             .header_read_timeout(self.limits.head_time)
             .max_buf_size(self.limits.head.max(8192))
             .serve_connection(TokioIo::new(Deadlined::new(stream, self.limits.write_time)), service);
+        tokio::pin!(connection);
         let lifetime = async {
             match self.terms.lifetime {
                 Some(lifetime) => tokio::time::sleep(lifetime).await,
                 None => std::future::pending().await,
             }
         };
+        tokio::pin!(lifetime);
+        let patience = tokio::select! {
+            ended = connection.as_mut() => return tell(ended),
+            () = &mut lifetime => return tracing::debug!("a connection has lived too long"),
+            () = self.door.dismissed(&who) => {
+                tracing::debug!("a connection lost what let it in");
+                Some(self.limits.farewell)
+            }
+            () = stop.told() => None,
+        };
+        // The answer under way is still given (it may be to the very request that locked its sender out);
+        // no further request is read, and an idle connection is closed at once.
+        connection.as_mut().graceful_shutdown();
+        let cut = async {
+            match patience {
+                Some(patience) => tokio::time::sleep(patience).await,
+                // Whoever stops the loop waits as long as the limits say.
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
-            ended = watcher.watch(connection) => if let Err(error) = ended {
-                tracing::debug!(%error, "a connection ended early");
-            },
+            ended = connection => tell(ended),
             () = lifetime => tracing::debug!("a connection has lived too long"),
-            () = self.door.dismissed(&who) => tracing::debug!("a connection lost what let it in"),
+            () = cut => tracing::debug!("an answer to a peer that is let in no more was cut off"),
         }
+        // While it lives, the loop waits for this connection.
+        drop(watcher);
+    }
+}
+
+fn tell(ended: hyper::Result<()>) {
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended early");
     }
 }
 

@@ -24,6 +24,15 @@ pub enum Error {
         /// Which program, as far as we may see.
         holder: String,
     },
+    /// There is nothing to speak TLS with.
+    #[error("can't speak TLS on {address}")]
+    Tls {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: Box<crate::tls::Error>,
+    },
     /// Something that is no socket lies where the socket belongs.
     #[error("{path} is not a socket, and is in its place")]
     NotASocket {

@@ -1,4 +1,5 @@
-//! The doors of the service: the Unix socket for this machine's users, and the public listener.
+//! The doors of the service: the Unix socket for this machine's users, HTTPS for whoever shows a
+//! certificate, and the public listener.
 //!
 //! Each has its own accept loop, because a peer has to be asked who it is before its first request
 //! is read, and because one slow peer must never hold up the others.
@@ -7,6 +8,7 @@ mod connection;
 mod deadline;
 mod error;
 mod holder;
+mod https;
 mod local;
 mod origins;
 mod public;
@@ -14,6 +16,7 @@ mod public;
 pub use connection::Stop;
 pub(crate) use connection::{Accept, Terms, serve};
 pub use error::Error;
+pub(crate) use https::{Caller, HttpsListener};
 pub(crate) use local::LocalSocket;
 pub use local::{Reach, reach};
 pub(crate) use public::PublicListener;

@@ -1,5 +1,6 @@
 //! Keeps a listener where its setting says.
 
+mod https;
 mod public;
 
 use std::future::Future;
@@ -16,6 +17,7 @@ use crate::http::problem;
 use crate::limits::Limits;
 use crate::listen::{self, Accept, Stop, Terms};
 
+pub(super) use https::HttpsDoor;
 pub(super) use public::PublicDoor;
 
 /// How long to wait before a busy address is tried again.

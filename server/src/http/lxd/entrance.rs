@@ -1,0 +1,105 @@
+//! Who may ask for anything: decided for every request, before its body is read.
+//!
+//! Whoever is not let in gets the same answer everywhere, also where there is nothing. The operations
+//! decide once more when they run: what was let in here may have been removed since.
+
+use std::sync::Arc;
+
+use axum::extract::{Extension, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, Method};
+use trust::Presented;
+
+use super::OURS;
+use super::envelope::Failure;
+use crate::clock;
+use crate::http::{Desk, operation, problem, public};
+use crate::listen::Caller;
+use crate::ops;
+
+/// By which a client of LXD says that it will not do as a stranger.
+const AUTHENTICATED: &str = "x-lxd-authenticated";
+
+/// Lets a request through or refuses it.
+pub(super) async fn enter(
+    State(desk): State<Desk>,
+    Extension(caller): Extension<Caller>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    request.extensions_mut().insert(Arc::clone(&caller.presented));
+    let path = request.uri().path();
+    if is_open(request.method(), path) && !insists(request.headers()) {
+        return next.run(request).await;
+    }
+    match desk.pki.admit(&caller.presented, clock::now()) {
+        Ok(_admitted) => next.run(request).await,
+        Err(error) => {
+            tell(&caller, &error, path);
+            match path.starts_with(OURS) {
+                true => operation::failed(&problem::problem(&error)),
+                false => Failure::from(error).into_response(),
+            }
+        }
+    }
+}
+
+/// What anybody may ask for.
+fn is_open(method: &Method, path: &str) -> bool {
+    match *method {
+        Method::GET | Method::HEAD => path == "/" || path == "/1.0" || public::is_public(path),
+        Method::POST => path == "/1.0/certificates",
+        _ => false,
+    }
+}
+
+fn insists(headers: &HeaderMap) -> bool {
+    headers.get(AUTHENTICATED).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"))
+}
+
+/// Strangers come and go: only who showed a certificate is worth a line at the usual level.
+fn tell(caller: &Caller, error: &ops::Error, path: &str) {
+    let (remote, path) = (caller.remote, path.escape_debug());
+    let reason = match error {
+        ops::Error::Refused(refusal) => refusal.to_string(),
+        error => problem::in_words(error),
+    };
+    match &*caller.presented {
+        Presented::Certificate(holder) => {
+            tracing::info!(%remote, %path, fingerprint = %holder.fingerprint(), reason, "refused");
+        }
+        Presented::InProcess | Presented::Local(_) | Presented::Nobody => {
+            tracing::debug!(%remote, %path, reason, "refused");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strangers_may_ask_for_these_and_nothing_else() {
+        for (method, path, open) in [
+            (Method::GET, "/", true),
+            (Method::HEAD, "/1.0", true),
+            (Method::GET, "/ca.crl", true),
+            (Method::GET, "/.well-known/acme-challenge/token", true),
+            (Method::POST, "/1.0/certificates", true),
+            (Method::GET, "/1.0/certificates", false),
+            (Method::PUT, "/1.0", false),
+            (Method::POST, "/", false),
+            (Method::POST, "/ca.crl", false),
+            (Method::POST, "/1.0/certificates/", false),
+            (Method::GET, "/1.0/", false),
+            (Method::GET, "//", false),
+            (Method::GET, "/1.0/operations", false),
+            (Method::POST, "/1.0/pki/list", false),
+            (Method::GET, "/nowhere", false),
+            (Method::OPTIONS, "/", false),
+        ] {
+            assert_eq!(is_open(&method, path), open, "{method} {path}");
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The object that every answer of LXD's API is: `sync`, `async` or `error`.
+//!
+//! All fields are always there, as LXD 5.0 has it: its clients decode them without asking.
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::http::operation::with_version;
+use crate::http::problem;
+
+/// What an answer says.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Reply {
+    /// It is done; this is what there is to know.
+    Done(Value),
+}
+
+/// Why there is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Failure {
+    pub(super) status: StatusCode,
+    pub(super) message: String,
+}
+
+impl Failure {
+    pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Failure {
+        Failure { status, message: message.into() }
+    }
+
+    pub(super) fn not_found(message: impl Into<String>) -> Failure {
+        Failure::new(StatusCode::NOT_FOUND, message)
+    }
+}
+
+#[derive(Serialize)]
+struct Envelope<'a> {
+    r#type: &'a str,
+    status: &'a str,
+    status_code: u16,
+    operation: &'a str,
+    error_code: u16,
+    error: &'a str,
+    metadata: &'a Value,
+}
+
+impl IntoResponse for Reply {
+    fn into_response(self) -> Response {
+        let done = Envelope {
+            r#type: "sync",
+            status: "Success",
+            status_code: 200,
+            operation: "",
+            error_code: 0,
+            error: "",
+            metadata: &Value::Null,
+        };
+        match &self {
+            Reply::Done(metadata) => answer(StatusCode::OK, &Envelope { metadata, ..done }),
+        }
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let failed = Envelope {
+            r#type: "error",
+            status: "",
+            status_code: 0,
+            operation: "",
+            error_code: self.status.as_u16(),
+            error: &self.message,
+            metadata: &Value::Null,
+        };
+        answer(self.status, &failed)
+    }
+}
+
+fn answer(status: StatusCode, envelope: &Envelope<'_>) -> Response {
+    match serde_json::to_vec(envelope) {
+        Ok(body) => {
+            let mut response = Response::new(Body::from(body));
+            *response.status_mut() = status;
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            with_version(response)
+        }
+        // There is no map in it whose keys are not text: serde_json can't fail on one.
+        Err(error) => {
+            tracing::error!(%error, "an answer could not be written as JSON");
+            problem::panicked()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+    use serde_json::json;
+
+    use super::*;
+
+    async fn parts(response: Response) -> (u16, Value) {
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (status, serde_json::from_slice(&body).unwrap())
+    }
+
+    #[tokio::test]
+    async fn every_answer_has_every_field_as_lxd_has_it() {
+        let (status, done) = parts(Reply::Done(json!(["/1.0"])).into_response()).await;
+        assert_eq!(status, 200);
+        assert_eq!(
+            done,
+            json!({"type": "sync", "status": "Success", "status_code": 200, "operation": "",
+                   "error_code": 0, "error": "", "metadata": ["/1.0"]})
+        );
+        let (status, failed) = parts(Failure::not_found("nothing").into_response()).await;
+        assert_eq!(status, 404);
+        assert_eq!(
+            failed,
+            json!({"type": "error", "status": "", "status_code": 0, "operation": "",
+                   "error_code": 404, "error": "nothing", "metadata": null})
+        );
+    }
+}

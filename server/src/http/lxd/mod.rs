@@ -1,0 +1,84 @@
+//! LXD's API for trust, as far as its client `lxc` needs it: `/`, `/1.0`, `/1.0/certificates` and
+//! `/1.0/operations`, with LXD's envelope, fields and messages.
+//!
+//! Nothing is decided here: requests become the operations that the commands run as well, or the one
+//! thing that somebody unknown may ask for, the redemption of a token ([`crate::ops::redeem`]). Of LXD's
+//! API nothing else is promised: `api_extensions` names what clients may count on, and no more.
+
+mod about;
+mod entrance;
+mod envelope;
+mod failure;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use http::{Method, StatusCode};
+use trust::Action;
+
+use self::envelope::{Failure, Reply};
+use super::operation::{self, Refusal};
+use super::{BACKUP_PATH, Desk, Route, backup, public};
+use crate::Pki;
+
+/// Where the operations lie that both the socket and HTTPS answer.
+const OURS: &str = "/1.0/pki/";
+
+/// LXD's part of the route table.
+pub(super) fn routes() -> Vec<Route> {
+    let route = |methods: &'static str, path: &str, action| Route {
+        listener: "https",
+        methods,
+        path: path.to_owned(),
+        action,
+    };
+    vec![route("GET", "/", None), route("GET", "/1.0", None)]
+}
+
+/// What the HTTPS listener answers: LXD's API, the operations of the socket, and the public files.
+pub(super) fn router(operations: Router<Desk>, desk: Desk) -> Router {
+    operations
+        .route(BACKUP_PATH, post(backup::answer))
+        .route("/", get(about::root))
+        .route("/1.0", get(about::server))
+        .fallback(unknown)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(desk.clone(), entrance::enter))
+        .with_state(desk)
+}
+
+/// A public file, or nothing.
+async fn unknown(State(desk): State<Desk>, request: Request) -> Response {
+    let path = request.uri().path();
+    if public::is_public(path) {
+        return public::answer(State(desk.pki), request).await;
+    }
+    match path.starts_with(OURS) {
+        true => operation::unknown(request.uri().clone()).await.into_response(),
+        false => Failure::not_found("not found").into_response(),
+    }
+}
+
+async fn wrong_method(method: Method, request: Request) -> Response {
+    match request.uri().path().starts_with(OURS) {
+        true => operation::wrong_method(method).await.into_response(),
+        false => Failure::new(StatusCode::METHOD_NOT_ALLOWED, "method not allowed").into_response(),
+    }
+}
+
+/// Does what blocks in a thread for that, in a place among those who do the like.
+async fn blocking(
+    desk: Desk,
+    action: Action,
+    work: impl FnOnce(&Pki) -> Result<Reply, Failure> + Send + 'static,
+) -> Result<Reply, Failure> {
+    let place = operation::place(desk.rooms.of(action)).map_err(Failure::from)?;
+    let running = tokio::task::spawn_blocking(move || {
+        let answer = work(&desk.pki);
+        drop(place);
+        answer
+    });
+    running.await.unwrap_or_else(|_panicked| Err(Refusal::Panicked.into()))
+}

@@ -1,0 +1,117 @@
+//! The HTTPS listener: whoever comes by the network and may have to show a certificate.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use trust::Presented;
+
+use super::Error;
+use super::connection::Accept;
+use super::public::bind;
+use crate::tls::{Tls, presented};
+use crate::{Pki, clock};
+
+/// The other end of an HTTPS connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    /// Where it comes from.
+    pub(crate) remote: SocketAddr,
+    /// What it showed.
+    pub(crate) presented: Arc<Presented>,
+}
+
+/// A bound HTTPS address.
+pub(crate) struct HttpsListener {
+    listener: TcpListener,
+    address: SocketAddr,
+    acceptor: TlsAcceptor,
+    tls: Tls,
+    pki: Pki,
+    changes: watch::Receiver<u64>,
+}
+
+impl HttpsListener {
+    /// Binds `address`. A busy one is refused with the name of whoever holds it. `changes` moves whenever
+    /// somebody may have lost what let them in.
+    pub(crate) async fn bind(
+        address: SocketAddr,
+        pki: Pki,
+        tls: Tls,
+        changes: watch::Receiver<u64>,
+    ) -> Result<HttpsListener, Error> {
+        let listener = bind(address).await?;
+        let acceptor = TlsAcceptor::from(tls.config.clone());
+        Ok(HttpsListener { listener, address, acceptor, tls, pki, changes })
+    }
+
+    /// What it is bound to.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.listener.local_addr().unwrap_or(self.address)
+    }
+
+    /// Makes sure that the certificate of this handshake is the one in the files.
+    async fn refresh(&self) {
+        if self.tls.own.is_current() {
+            return;
+        }
+        let own = Arc::clone(&self.tls.own);
+        match tokio::task::spawn_blocking(move || own.refresh(clock::now())).await {
+            Ok(Ok(())) => {}
+            // The last good one is still in memory.
+            Ok(Err(error)) => tracing::error!(%error, "the service's certificate can't be read again"),
+            Err(_panicked) => tracing::error!("reading the service's certificate stopped at a defect"),
+        }
+    }
+}
+
+impl Accept for HttpsListener {
+    type Arrived = (TcpStream, SocketAddr);
+    type Stream = TlsStream<TcpStream>;
+    type Who = Caller;
+
+    async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        self.listener.accept().await
+    }
+
+    fn origin((_, remote): &(TcpStream, SocketAddr)) -> Option<IpAddr> {
+        Some(remote.ip())
+    }
+
+    async fn establish(
+        &self,
+        (stream, remote): (TcpStream, SocketAddr),
+    ) -> io::Result<(TlsStream<TcpStream>, Caller)> {
+        stream.set_nodelay(true)?;
+        self.refresh().await;
+        let stream = self.acceptor.accept(stream).await?;
+        // A resumed session has the certificate of the handshake that it goes back to.
+        let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+        let presented =
+            presented(chain).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        Ok((stream, Caller { remote, presented: Arc::new(presented) }))
+    }
+
+    async fn dismissed(&self, caller: &Caller) {
+        let mut changes = self.changes.clone();
+        changes.mark_unchanged();
+        let lets_in = || self.pki.lets_in(&caller.presented, clock::now());
+        let mut was_in = lets_in();
+        loop {
+            // Whoever tells of changes has ended: so does the service.
+            if changes.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+            // A stranger may stay one: what it may ask for is decided for each request.
+            let is_in = lets_in();
+            if was_in && !is_in {
+                return;
+            }
+            was_in = is_in;
+        }
+    }
+}

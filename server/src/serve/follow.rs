@@ -1,0 +1,116 @@
+//! Follows the store, so that what was committed acts at once: settings, and who is let in.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use store::{Entry, Key, Sequence};
+use tokio::sync::watch;
+
+use crate::Pki;
+use crate::listen::Stop;
+use crate::settings::Settings;
+
+/// How long the follower sleeps at most before it looks whether it should stop.
+const FOLLOW: Duration = Duration::from_millis(250);
+/// Entries of the journal read at once.
+const PAGE: usize = 256;
+
+/// The trees whose records say nothing about who is let in. What is not named here may: a kind of record
+/// that comes later is looked at until somebody has thought about it.
+const ELSEWHERE: [&str; 13] = [
+    "acme-account",
+    "acme-certificate",
+    "acme-order",
+    "blocked-key",
+    "crl",
+    "issued",
+    "issued-by-expiry",
+    "issued-by-fingerprint",
+    "issued-by-key",
+    "issued-by-name",
+    "issued-by-request",
+    "tally",
+    "token",
+];
+
+/// Whom the follower tells.
+pub(super) struct Followers {
+    public: watch::Sender<Option<SocketAddr>>,
+    https: watch::Sender<Option<SocketAddr>>,
+    admissions: watch::Sender<u64>,
+}
+
+/// Where they hear it.
+pub(super) struct Seats {
+    /// Where the public listener should be.
+    pub(super) public: watch::Receiver<Option<SocketAddr>>,
+    /// Where the HTTPS listener should be.
+    pub(super) https: watch::Receiver<Option<SocketAddr>>,
+    /// Moves whenever somebody may have lost what let them in.
+    pub(super) admissions: watch::Receiver<u64>,
+}
+
+impl Followers {
+    /// As the settings have it now.
+    pub(super) fn new(settings: &Settings) -> (Followers, Seats) {
+        let (public, public_seat) = watch::channel(settings.public_address());
+        let (https, https_seat) = watch::channel(settings.https_address());
+        let (admissions, admissions_seat) = watch::channel(0);
+        let seats = Seats { public: public_seat, https: https_seat, admissions: admissions_seat };
+        (Followers { public, https, admissions }, seats)
+    }
+
+    /// Follows until told to stop. Blocks.
+    pub(super) fn follow(self, pki: &Pki, mut seen: Sequence, stop: &Stop) {
+        let settings = Key::new("setting").children();
+        while !stop.is_told() {
+            if pki.store().wait(seen, FOLLOW) <= seen {
+                continue;
+            }
+            let entries = match pki.store().follow(seen, PAGE) {
+                Ok(entries) => entries,
+                Err(error) => {
+                    tracing::error!(%error, "the store can't be followed");
+                    std::thread::sleep(FOLLOW);
+                    continue;
+                }
+            };
+            let Some(last) = entries.last() else { continue };
+            seen = last.sequence;
+            if entries.iter().any(|entry| admits(entry)) {
+                self.admissions.send_modify(|count| *count = count.wrapping_add(1));
+            }
+            let mut keys = entries.iter().flat_map(|entry| entry.writes.iter().flatten());
+            if keys.any(|(key, _)| settings.contains(key)) {
+                self.reread(pki);
+            }
+        }
+    }
+
+    fn reread(&self, pki: &Pki) {
+        match pki.settings() {
+            Ok(settings) => {
+                let tell = |to: &watch::Sender<Option<SocketAddr>>, address| {
+                    to.send_if_modified(|held| std::mem::replace(held, address) != address);
+                };
+                tell(&self.public, settings.public_address());
+                tell(&self.https, settings.https_address());
+            }
+            Err(error) => tracing::error!(%error, "the settings can't be read"),
+        }
+    }
+}
+
+/// Whether an entry may bear on who is let in.
+fn admits(entry: &Entry) -> bool {
+    match &entry.writes {
+        Some(writes) => writes.iter().any(|(key, _)| !is_elsewhere(key)),
+        None => true,
+    }
+}
+
+fn is_elsewhere(key: &Key) -> bool {
+    let bytes = key.as_bytes();
+    let tree = bytes.iter().position(|&b| b == b'/').map_or(bytes, |end| &bytes[..end]);
+    ELSEWHERE.iter().any(|known| known.as_bytes() == tree)
+}
