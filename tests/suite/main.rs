@@ -20,6 +20,7 @@ mod documents;
 mod endurance;
 mod faults;
 mod fuzz_corpus;
+mod growth;
 mod help;
 mod histories;
 mod hostile;

@@ -14,7 +14,7 @@ use crate::entry::{Denial, Entry, Former, Id, KeyDigest, Subject};
 use crate::peer::Peer;
 use crate::set::State;
 
-/// The most earlier certificates that a lineage keeps; those before them are denied.
+/// The most earlier certificates that a lineage keeps; what it drops is denied.
 const FORMER: usize = 8;
 
 /// Adds to `batch` what carries the trust in `predecessor` over to `successor`; nothing if there is
@@ -61,9 +61,11 @@ pub fn carry(
         not_after: newest.not_after().unix_timestamp(),
     });
     let earlier = newest.into_iter().chain(former.iter().copied());
-    let mut former: Vec<Former> = earlier.filter(|former| former.not_after >= now.unix_timestamp()).collect();
-    // What the lineage has no room for would be judged by its signature alone, which may be worth more.
-    let forgotten = former.split_off(former.len().min(FORMER));
+    let (mut former, mut forgotten): (Vec<Former>, Vec<Former>) =
+        earlier.partition(|former| former.not_after >= now.unix_timestamp());
+    forgotten.extend(former.split_off(former.len().min(FORMER)));
+    // What the lineage names no more would be judged by its signature alone, which may be worth more;
+    // what is past its end too, for the clock may be ahead.
     let forgotten = forgotten.iter().map(|former| Id::Certificate(former.fingerprint)).collect();
     put_denials(batch, forgotten, entry.record.name.as_str(), now);
     let record = Entry {
