@@ -59,6 +59,31 @@ impl Layout {
         self.root.join("acme")
     }
 
+    /// What was imported of foreign authorities.
+    pub fn trusted_ca(&self) -> PathBuf {
+        self.root.join("trusted-ca")
+    }
+
+    /// The authorities whose clients may come, PEM, as LXD names the file.
+    pub fn trusted_authorities(&self) -> PathBuf {
+        self.trusted_ca().join("server.ca")
+    }
+
+    /// Their lists, as LXD names the file.
+    pub fn trusted_list_file(&self) -> PathBuf {
+        self.trusted_ca().join("ca.crl")
+    }
+
+    /// The lists that came with `pki trust ca add`.
+    pub fn trusted_lists(&self) -> PathBuf {
+        self.trusted_ca().join("lists")
+    }
+
+    /// The list of the imported authority of this key, DER.
+    pub fn trusted_list(&self, key: &str) -> PathBuf {
+        self.trusted_lists().join(format!("{key}.crl"))
+    }
+
     /// The service's socket, unless it was told another place.
     pub fn socket(&self) -> PathBuf {
         self.root.join("pki.socket")

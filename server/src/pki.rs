@@ -10,6 +10,7 @@ pub(crate) mod directory;
 mod open;
 mod publish;
 mod run;
+mod trusted;
 
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
@@ -87,6 +88,7 @@ struct Shared {
     stop: ArcSwap<Stop>,
     acme_gate: acme::client::Gate,
     certificates: Mutex<Option<publish::OnRecord>>,
+    trusted: Mutex<trusted::Seen>,
 }
 
 impl Pki {
@@ -292,6 +294,7 @@ impl Pki {
                 stop: ArcSwap::from_pointee(Stop::new()),
                 acme_gate: acme::client::Gate::default(),
                 certificates: Mutex::default(),
+                trusted: Mutex::default(),
             }),
             store,
         })

@@ -159,6 +159,15 @@ impl Project {
         batch.put(key, Table::encode(&Project { name, allow_dns, created_by, created_at }));
         batch
     }
+
+    /// The batch that removes a project. Who asks has made sure that nobody's rights name it.
+    pub fn remove(project: &Versioned<Project>, who: &str, now: OffsetDateTime) -> Batch {
+        let what = format!("project remove {}", project.record.name);
+        let mut batch = Batch::new(Class::Ledger, now.unix_timestamp(), who, what);
+        batch.expect_unchanged(project.key.clone(), project.version);
+        batch.delete(project.key.clone());
+        batch
+    }
 }
 
 #[cfg(test)]

@@ -135,6 +135,22 @@ operations! {
     ops::revoke::Release,
     ops::revoke::Revoke,
     ops::revoke::RevokeMany,
+    ops::trust::add::TrustAdd,
+    ops::trust::add::TrustAddUser,
+    ops::trust::authority::AuthorityForget,
+    ops::trust::authority::AuthorityImport,
+    ops::trust::authority::AuthorityList,
+    ops::trust::edit::TrustEdit,
+    ops::trust::list::TrustList,
+    ops::trust::list::TrustShow,
+    ops::trust::project::ProjectCreate,
+    ops::trust::project::ProjectList,
+    ops::trust::project::ProjectRemove,
+    ops::trust::project::ProjectShow,
+    ops::trust::remove::TrustRemove,
+    ops::trust::token::TokenCreate,
+    ops::trust::token::TokenList,
+    ops::trust::token::TokenRevoke,
 }
 
 /// Every route of every listener.

@@ -2,6 +2,7 @@
 
 mod acme;
 mod hint;
+mod trusting;
 
 use ca::key::PrivateKeyError;
 use ca::keyring::KeyringError;
@@ -78,6 +79,7 @@ fn kind(error: &Error) -> ProblemKind {
         | Error::OtherProject(_)
         | Error::Refused(_) => ProblemKind::Denied,
         Error::Trust(error) => trust_kind(error),
+        Error::TrustChange(error) => trusting::kind(error),
         Error::Directory(error) => match error {
             DirectoryError::Broken { .. } | DirectoryError::Unreadable { .. } => ProblemKind::Internal,
             DirectoryError::Exists { .. } => ProblemKind::Conflict,

@@ -11,12 +11,14 @@ use crate::ops::crl::first_failure;
 use crate::ops::{Error, acme};
 use crate::own::{self, Kept, Own};
 
+const SECONDS: Duration = Duration::from_secs(5);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// Every job.
-pub(crate) static TABLE: [Job; 8] = [
+pub(crate) static TABLE: [Job; 9] = [
     Job { name: "checkpoint", every: HOUR, run: checkpoint },
+    Job { name: "follow-trusted-ca", every: SECONDS, run: follow_trusted_ca },
     Job { name: "keep-tally", every: MINUTE, run: keep_tally },
     Job { name: "place-certificates", every: MINUTE, run: place_certificates },
     Job { name: "publish-lists", every: MINUTE, run: publish_lists },
@@ -29,6 +31,11 @@ pub(crate) static TABLE: [Job; 8] = [
 /// Signs a checkpoint of what has been committed since the last.
 fn checkpoint(pki: &Pki, now: OffsetDateTime) -> Result<(), Error> {
     pki.checkpoint(now).map(|_note| ())
+}
+
+/// Takes in what changed in the files of foreign authorities.
+fn follow_trusted_ca(pki: &Pki, now: OffsetDateTime) -> Result<(), Error> {
+    pki.follow_trusted_ca(now)
 }
 
 /// Follows how many certificates there are, so that whoever asks need not wait for the counting.

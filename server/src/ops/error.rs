@@ -122,6 +122,9 @@ pub enum Error {
     /// Who is trusted can't be known, or not be changed so.
     #[error(transparent)]
     Trust(Box<trust::Error>),
+    /// A change of who is trusted was refused.
+    #[error(transparent)]
+    TrustChange(#[from] crate::ops::trust::TrustError),
     /// A stored time that no calendar knows.
     #[error("{seconds} seconds since 1970 is no time")]
     Time {

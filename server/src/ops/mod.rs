@@ -4,9 +4,9 @@
 //! over its socket (`POST /1.0/pki/NAME`); without one the CLI runs the same operation in process.
 //! No operation sees HTTP or a terminal.
 
+use ::trust::{Action, Permit};
 use serde::{Serialize, de::DeserializeOwned};
 use time::OffsetDateTime;
-use trust::{Action, Permit};
 
 use crate::Pki;
 
@@ -25,6 +25,7 @@ mod project;
 pub mod revoke;
 mod select;
 mod shape;
+pub mod trust;
 pub mod view;
 
 pub use error::Error;

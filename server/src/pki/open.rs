@@ -51,6 +51,7 @@ impl Pki {
             return Err(DirectoryError::Unfinished { directory: pki.directory().to_owned() }.into());
         };
         pki.sweep();
+        pki.load_trusted_lists(now);
         match mode {
             OpenMode::Command => {}
             OpenMode::Service => {

@@ -55,6 +55,7 @@ pub(super) fn hint(error: &Error) -> Option<String> {
         Error::Ca(ca::Error::OtherConstraints { wanted, .. }) => return Some(sign_again(wanted)),
         Error::Ca(error) => return ca_hint(error).map(str::to_owned),
         Error::Crl(error) => return crl_hint(error).map(str::to_owned),
+        Error::TrustChange(error) => super::trusting::hint(error),
         Error::NoProject { .. } => "`pki project create` makes one",
         Error::NotHeld { .. } => "only a certificateHold can be released",
         Error::NotValid { .. } => "issue a new one",

@@ -1,0 +1,48 @@
+//! What is told of a refused change of who is trusted.
+
+use crate::ops::trust::TrustError;
+use crate::problem::ProblemKind;
+
+pub(super) fn kind(error: &TrustError) -> ProblemKind {
+    match error {
+        TrustError::Ambiguous { .. }
+        | TrustError::Changed { .. }
+        | TrustError::DefaultProject
+        | TrustError::NoServerCertificate
+        | TrustError::ProjectExists { .. }
+        | TrustError::ProjectInUse { .. } => ProblemKind::Conflict,
+        TrustError::NoAuthority { .. } | TrustError::NoToken { .. } | TrustError::NoUser { .. } => {
+            ProblemKind::NotFound
+        }
+        TrustError::Expiry(_)
+        | TrustError::Name(_)
+        | TrustError::Pattern(_)
+        | TrustError::Type(_)
+        | TrustError::Unrestricted => ProblemKind::Invalid,
+        TrustError::Wire(_) => ProblemKind::Internal,
+    }
+}
+
+pub(super) fn hint(error: &TrustError) -> &'static str {
+    match error {
+        TrustError::Ambiguous { .. } => "name one by the beginning of its id or fingerprint",
+        TrustError::Changed { .. } => "look at it again with `pki trust show`",
+        TrustError::DefaultProject => "it is where certificates belong that name no project",
+        TrustError::Expiry(_) => "`pki config set core.remote_token_expiry 15d`",
+        TrustError::Name(_) => "choose another name",
+        TrustError::NoAuthority { .. } => "`pki trust ca list` shows them",
+        TrustError::NoServerCertificate => "`pki up` makes one",
+        TrustError::NoToken { .. } => "`pki trust list-tokens` shows those that wait",
+        TrustError::NoUser { .. } => "a user that only a directory service knows is named by their uid",
+        TrustError::Pattern(_) => "a name like web.internal, or *.web.internal for all below it",
+        TrustError::ProjectExists { .. } => "`pki project show` shows it",
+        TrustError::ProjectInUse { .. } => {
+            "give them other projects with `pki trust edit`, or remove them and revoke the tokens first"
+        }
+        TrustError::Type(_) => {
+            "a client works with the service, a server looks things up, metrics reads those"
+        }
+        TrustError::Unrestricted => "give --restricted too, or leave --projects away",
+        TrustError::Wire(_) => "`pki doctor` says more",
+    }
+}

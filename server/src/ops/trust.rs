@@ -1,0 +1,85 @@
+//! Who is trusted: entries, tokens, imported authorities, projects. `pki trust …`, `pki project …`.
+//!
+//! The crate `trust` decides each change and returns the batch; here it is asked, committed by the permit
+//! of whoever asks, and shown. Whoever is restricted sees what lies within their own projects and changes
+//! nothing.
+
+pub mod add;
+pub mod authority;
+pub mod edit;
+mod error;
+pub mod list;
+pub mod project;
+mod reachable;
+pub mod remove;
+pub mod token;
+pub mod view;
+
+use store::Batch;
+use trust::State;
+use trust::rights::{ProjectName, Rights, Scope};
+
+use super::Error;
+use crate::Pki;
+
+pub use error::TrustError;
+
+/// How often a change is decided anew because others changed what it rests on.
+const ATTEMPTS: u32 = 32;
+
+/// Decides and commits, and decides again while others change what the decision rests on. That whoever
+/// asks may do it at all is expected of every batch by the store of `pki`.
+fn settle<T>(pki: &Pki, mut decide: impl FnMut() -> Result<(Option<Batch>, T), Error>) -> Result<T, Error> {
+    for _ in 0..ATTEMPTS {
+        let (batch, decided) = decide()?;
+        let Some(batch) = batch else { return Ok(decided) };
+        match pki.store().commit(batch) {
+            Ok(_) => return Ok(decided),
+            Err(store::Error::Conflict { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(trust::Error::Contended { attempts: ATTEMPTS }.into())
+}
+
+/// The settings that a decision goes by.
+fn decided_by(pki: &Pki) -> Result<trust::Settings, Error> {
+    Ok(pki.settings()?.trust())
+}
+
+/// The rights that were asked for; each project of theirs must be there.
+fn rights(wanted: &view::RightsWanted, state: &State) -> Result<Rights, Error> {
+    let kind = wanted.kind.parse().map_err(TrustError::Type)?;
+    Ok(Rights { kind, scope: scope(wanted.restricted, &wanted.projects, state)? })
+}
+
+/// Everything, or these projects, each of which must be there.
+fn scope(restricted: bool, projects: &[String], state: &State) -> Result<Scope, Error> {
+    if !restricted {
+        return match projects {
+            [] => Ok(Scope::Everything),
+            [_, ..] => Err(TrustError::Unrestricted.into()),
+        };
+    }
+    let mut names = std::collections::BTreeSet::new();
+    for text in projects {
+        let project: ProjectName = text.parse()?;
+        if state.project(&project).is_none() && project != ProjectName::default_project() {
+            return Err(Error::NoProject { project });
+        }
+        names.insert(project);
+    }
+    Ok(Scope::Projects(names))
+}
+
+/// Lets a batch expect that the projects of these rights are still there.
+fn demand_projects(batch: &mut Batch, rights: &Rights, state: &State) {
+    for name in rights.scope.projects() {
+        if let Some(project) = state.project(name) {
+            batch.expect_unchanged(project.key.clone(), project.version);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
