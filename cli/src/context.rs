@@ -7,7 +7,12 @@ use std::{
 
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use crate::{args::Global, environment::Environment, error::CommandError, output::Output};
+use crate::{
+    args::Global,
+    environment::Environment,
+    error::CommandError,
+    output::{Output, Stream},
+};
 
 /// The world, the common options and the streams.
 pub struct Context {
@@ -51,6 +56,20 @@ impl Context {
                 .hint("check that it is the file you mean"));
         }
         Ok(bytes)
+    }
+
+    /// Asks on the terminal for a line that others may see.
+    pub fn ask(&mut self, what: &str) -> Result<String, CommandError> {
+        use std::io::{BufRead, Read};
+        /// The most octets of an answer.
+        const LINE: u64 = 4096;
+        if self.environment.input == Stream::Other {
+            return Err(CommandError::usage(format!("{what}: there is no terminal to ask on")));
+        }
+        self.output.prompt(what);
+        let mut line = String::new();
+        std::io::stdin().lock().take(LINE).read_line(&mut line)?;
+        Ok(line.trim_end_matches(['\r', '\n']).to_string())
     }
 
     /// Reads a text file of at most `limit` octets; a byte order mark is dropped.

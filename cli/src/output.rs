@@ -243,6 +243,12 @@ impl Output {
         }
     }
 
+    /// Asks for a line of text on the terminal; what is typed is read by whoever asks.
+    pub fn prompt(&mut self, text: &str) {
+        let _ = self.data.flush();
+        let _ = write!(self.speech, "{}: ", escape(text)).and_then(|()| self.speech.flush());
+    }
+
     /// Says what the user may do next.
     pub fn hint(&mut self, text: &str) {
         if self.talk == Talk::Usual {

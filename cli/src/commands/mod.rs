@@ -23,6 +23,7 @@ mod issue_server;
 mod list;
 mod man;
 mod passwd;
+mod project;
 mod reference;
 mod release;
 mod renew;
@@ -32,6 +33,7 @@ pub mod selector;
 mod serve;
 mod show;
 mod sign;
+mod trust;
 mod up;
 mod verify;
 pub mod view;
@@ -55,6 +57,8 @@ pub enum Command {
     Crl(crl::Args),
     Audit(audit::Args),
     Ca(ca::Args),
+    Trust(trust::Args),
+    Project(project::Args),
     Passwd(passwd::Args),
     Doctor(doctor::Args),
     Backup(backup::Args),
@@ -87,6 +91,8 @@ impl Command {
             Command::Crl(args) => crl::run(args, context),
             Command::Audit(args) => audit::run(args, context),
             Command::Ca(args) => ca::run(args, context),
+            Command::Trust(args) => trust::run(args, context),
+            Command::Project(args) => project::run(args, context),
             Command::Passwd(args) => passwd::run(&args, context),
             Command::Backup(args) => backup::run(&args, context),
             Command::Restore(args) => restore::run(&args, context),
