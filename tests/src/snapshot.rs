@@ -24,6 +24,10 @@ pub fn filters(sandbox: &Sandbox) -> Vec<(String, &'static str)> {
         (r"\b([0-9A-Fa-f]{2}:){31}[0-9A-Fa-f]{2}\b".to_owned(), "[SHA-256]"),
         (r"\b([0-9A-Fa-f]{2}:){19}[0-9A-Fa-f]{2}\b".to_owned(), "[20 OCTETS]"),
         (r"\b[0-9a-f]{40}\b".to_owned(), "[20 OCTETS]"),
+        // Tokens, what they are known by, and the beginnings of fingerprints.
+        (r"\beyJ[A-Za-z0-9+/=]{40,}".to_owned(), "[TOKEN]"),
+        (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b".to_owned(), "[UUID]"),
+        (r"\b[0-9a-f]{12}\b".to_owned(), "[12 DIGITS]"),
         // Times, RFC 3339 and as people write them.
         (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?( ?(Z|UTC|[+-]\d\d:\d\d))?".to_owned(), "[TIME]"),
         (r"\b20\d\d-\d\d-\d\d\b".to_owned(), "[DATE]"),

@@ -38,3 +38,4 @@ mod revoke;
 mod routes;
 mod snapshots;
 mod tour;
+mod trust;

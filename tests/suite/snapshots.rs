@@ -97,6 +97,41 @@ fn the_authorities_and_their_rotation() {
 }
 
 #[test]
+fn who_is_trusted_and_what_was_done_about_it() {
+    let sandbox = Sandbox::with_pki();
+    sandbox.pki(["issue-client", "alice"]).success();
+    both(&sandbox, "trust_list_empty", &["trust", "list"]);
+    both(&sandbox, "project_create", &["project", "create", "web", "--allow-dns", "*.web.internal"]);
+    seen(&sandbox, "trust_add", sandbox.pki(["trust", "add", "alice.crt", "--name", "laptop"]));
+    seen(&sandbox, "trust_add_again", sandbox.pki(["trust", "add", "alice.crt"]));
+    seen(&sandbox, "trust_add_user", sandbox.pki(["trust", "add", "--local-user", "nobody"]));
+    let words = ["trust", "edit", "laptop", "--restricted", "--projects", "web"];
+    seen(&sandbox, "trust_edit", sandbox.pki(words));
+    both(&sandbox, "trust_list", &["trust", "list"]);
+    both(&sandbox, "trust_show", &["trust", "show", "laptop"]);
+    both(&sandbox, "project_list", &["project", "list"]);
+    seen(&sandbox, "trust_remove", sandbox.pki(["trust", "remove", "laptop", "--revoke"]));
+    seen(&sandbox, "trust_add_revoked", sandbox.pki(["trust", "add", "alice.crt"]));
+    seen(&sandbox, "trust_add_token_off", sandbox.pki(["trust", "add", "bert"]));
+    both(&sandbox, "trust_list_tokens_empty", &["trust", "list-tokens"]);
+    let foreign = Sandbox::with_pki();
+    let path = |name: &str| foreign.dir().join(name).display().to_string();
+    let added = sandbox.pki(["trust", "ca", "add", &path("ca.crt"), "--crl", &path("ca.crl")]);
+    seen(&sandbox, "trust_ca_add", added);
+}
+
+#[test]
+fn a_token_is_shown_once() {
+    let sandbox = Sandbox::with_pki();
+    let service = Service::start_with(&sandbox, &["up"], &[]);
+    sandbox.pki(["config", "set", "core.https_address", "127.0.0.1:8443"]).success();
+    both(&sandbox, "trust_add_token", &["trust", "add", "alice"]);
+    both(&sandbox, "trust_list_tokens", &["trust", "list-tokens"]);
+    seen(&sandbox, "trust_revoke_token_ambiguous", sandbox.pki(["trust", "revoke-token", "alice"]));
+    assert_eq!(service.stop().code, 0);
+}
+
+#[test]
 fn the_rest_of_what_one_can_ask() {
     let sandbox = Sandbox::with_pki();
     both(&sandbox, "info", &["info"]);
