@@ -115,9 +115,10 @@ fn who_is_trusted_and_what_was_done_about_it() {
     seen(&sandbox, "trust_add_token_off", sandbox.pki(["trust", "add", "bert"]));
     both(&sandbox, "trust_list_tokens_empty", &["trust", "list-tokens"]);
     let foreign = Sandbox::with_pki();
-    let path = |name: &str| foreign.dir().join(name).display().to_string();
-    let added = sandbox.pki(["trust", "ca", "add", &path("ca.crt"), "--crl", &path("ca.crl")]);
-    seen(&sandbox, "trust_ca_add", added);
+    for name in ["ca.crt", "ca.crl"] {
+        std::fs::copy(foreign.dir().join(name), sandbox.file(name)).unwrap();
+    }
+    seen(&sandbox, "trust_ca_add", sandbox.pki(["trust", "ca", "add", "ca.crt", "--crl", "ca.crl"]));
 }
 
 #[test]

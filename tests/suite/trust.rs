@@ -55,8 +55,8 @@ fn a_removal_that_revokes_is_on_the_list_when_it_answers() {
     sandbox.pki(["trust", "add", "alice.crt"]).success();
     sandbox.pki(["trust", "remove", "alice", "--revoke", "--reason", "keyCompromise"]).success();
     tests::openssl_finds_revoked(&sandbox, tests::Purpose::Client, "alice");
-    let back = sandbox.pki(["trust", "add", "alice.crt"]).failure(5);
-    assert!(back.says("not authorized"), "{back}");
+    let back = sandbox.pki(["trust", "add", "alice.crt"]).failure(4);
+    assert!(back.says("is revoked"), "{back}");
 }
 
 #[test]
@@ -145,7 +145,8 @@ fn a_foreign_authority_comes_with_its_list_and_goes() {
     assert_eq!(listed[0]["list"]["state"], "fresh", "{listed}");
     // PKI mode is on now: our own clients are strangers to it.
     sandbox.pki(["issue-client", "alice"]).success();
-    sandbox.pki(["trust", "add", "alice.crt"]).failure(5);
+    let stranger = sandbox.pki(["trust", "add", "alice.crt"]).failure(4);
+    assert!(stranger.says("no authority that counts in PKI mode"), "{stranger}");
     let key = listed[0]["key"].as_str().unwrap();
     sandbox.pki(["trust", "ca", "remove", &key[..8]]).success();
     sandbox.pki(["trust", "add", "alice.crt"]).success();

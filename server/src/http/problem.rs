@@ -106,7 +106,9 @@ fn kind(error: &Error) -> ProblemKind {
 
 fn trust_kind(error: &trust::Error) -> ProblemKind {
     use trust::change::ChangeError;
+    use trust::token::TokenError;
     match error {
+        trust::Error::Token(TokenError::NotListening) => ProblemKind::Conflict,
         trust::Error::Refused(_) | trust::Error::Passphrase(_) | trust::Error::Token(_) => {
             ProblemKind::Denied
         }

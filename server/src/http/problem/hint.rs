@@ -4,6 +4,7 @@ use ca::constraints::NameConstraints;
 use ca::key::PrivateKeyError;
 use ca::keyring::KeyringError;
 
+use super::trusting;
 use crate::ops::Error;
 use crate::pki::DirectoryError;
 use crate::{archive, settings};
@@ -55,7 +56,8 @@ pub(super) fn hint(error: &Error) -> Option<String> {
         Error::Ca(ca::Error::OtherConstraints { wanted, .. }) => return Some(sign_again(wanted)),
         Error::Ca(error) => return ca_hint(error).map(str::to_owned),
         Error::Crl(error) => return crl_hint(error).map(str::to_owned),
-        Error::TrustChange(error) => super::trusting::hint(error),
+        Error::Trust(error) => return trusting::hint_of_trust(error).map(str::to_owned),
+        Error::TrustChange(error) => trusting::hint(error),
         Error::NoProject { .. } => "`pki project create` makes one",
         Error::NotHeld { .. } => "only a certificateHold can be released",
         Error::NotValid { .. } => "issue a new one",
@@ -68,7 +70,6 @@ pub(super) fn hint(error: &Error) -> Option<String> {
         | Error::OtherProject(_)
         | Error::ProjectName(_)
         | Error::Refused(_)
-        | Error::Trust(_)
         | Error::Word { .. } => {
             return None;
         }

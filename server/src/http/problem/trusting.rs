@@ -10,7 +10,8 @@ pub(super) fn kind(error: &TrustError) -> ProblemKind {
         | TrustError::DefaultProject
         | TrustError::NoServerCertificate
         | TrustError::ProjectExists { .. }
-        | TrustError::ProjectInUse { .. } => ProblemKind::Conflict,
+        | TrustError::ProjectInUse { .. }
+        | TrustError::Unacceptable(_) => ProblemKind::Conflict,
         TrustError::NoAuthority { .. } | TrustError::NoToken { .. } | TrustError::NoUser { .. } => {
             ProblemKind::NotFound
         }
@@ -21,6 +22,24 @@ pub(super) fn kind(error: &TrustError) -> ProblemKind {
         | TrustError::Unrestricted => ProblemKind::Invalid,
         TrustError::Wire(_) => ProblemKind::Internal,
     }
+}
+
+/// What to do where `trust` itself refused.
+pub(super) fn hint_of_trust(error: &trust::Error) -> Option<&'static str> {
+    use trust::change::ChangeError;
+    use trust::token::TokenError;
+    Some(match error {
+        trust::Error::Change(ChangeError::Already { .. }) => "`pki trust edit` changes what it may do",
+        trust::Error::Change(ChangeError::Ambiguous { .. }) => "name it by the beginning of its fingerprint",
+        trust::Error::Change(ChangeError::NotFound { .. }) => "`pki trust list` shows who is trusted",
+        trust::Error::Change(ChangeError::Weak { .. }) => "make a new key",
+        trust::Error::Import(_) => "name the certificate of the authority that signs the clients'",
+        trust::Error::List(_) => "fetch the newest list of that authority; nothing was imported",
+        trust::Error::Token(TokenError::NotListening) => {
+            "`pki config set core.https_address 127.0.0.1` opens it to this machine, [::] to all"
+        }
+        _ => return None,
+    })
 }
 
 pub(super) fn hint(error: &TrustError) -> &'static str {
@@ -42,6 +61,7 @@ pub(super) fn hint(error: &TrustError) -> &'static str {
         TrustError::Type(_) => {
             "a client works with the service, a server looks things up, metrics reads those"
         }
+        TrustError::Unacceptable(_) => "`pki doctor` and `pki config list` show what it was judged by",
         TrustError::Unrestricted => "give --restricted too, or leave --projects away",
         TrustError::Wire(_) => "`pki doctor` says more",
     }

@@ -38,7 +38,7 @@ impl Operation for TrustAdd {
         let name = name(self.name.as_deref())?;
         let cause = Cause::from(permit);
         settle(pki, || {
-            let vetted = pki.gate().vet_again(&holder, &decided_by(pki)?, now)?;
+            let vetted = pki.gate().vet_again(&holder, &decided_by(pki)?, now).map_err(in_full)?;
             let state = pki.gate().set().now()?;
             let rights = rights(&self.rights, &state)?;
             let wish = Wish { name: name.clone(), rights, origin: Origin::Added };
@@ -76,6 +76,14 @@ impl Operation for TrustAddUser {
             Ok((Some(batch), ()))
         })?;
         shown(pki, &Id::User(user.uid), now)
+    }
+}
+
+/// Whoever adds is told why, other than whoever is refused.
+fn in_full(error: trust::Error) -> Error {
+    match error {
+        trust::Error::Refused(refusal) => TrustError::Unacceptable(refusal).into(),
+        other => other.into(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Why a change of who is trusted was refused before `trust` was asked.
 
+use trust::Refusal;
 use trust::entry::EntryNameError;
 use trust::project::DnsPatternError;
 use trust::rights::ClientTypeError;
@@ -73,6 +74,9 @@ pub enum TrustError {
     /// There is no such type of client.
     #[error(transparent)]
     Type(ClientTypeError),
+    /// Whoever had the certificate would not be let in.
+    #[error("the certificate can't be trusted: {0}")]
+    Unacceptable(Refusal),
     /// Projects limit a restricted client alone.
     #[error("projects are for restricted clients")]
     Unrestricted,

@@ -91,7 +91,10 @@ fn a_removal_that_revokes_puts_the_certificate_on_the_list_and_keeps_it_out_for_
         other => panic!("{other:?}"),
     }
     let refused = pki.run(add(&issued.pem, "web"), &ROOT, at(24)).unwrap_err();
-    assert!(matches!(refused, Error::Refused(Refusal::Revoked { .. })), "{refused}");
+    assert!(
+        matches!(refused, Error::TrustChange(TrustError::Unacceptable(Refusal::Revoked { .. }))),
+        "{refused}"
+    );
 }
 
 #[test]
