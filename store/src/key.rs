@@ -10,23 +10,30 @@ use std::fmt;
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(Vec<u8>);
 
+/// Most parts are a digest in hexadecimal digits: with so much room a key is allocated once.
+const USUAL_PART: usize = 1 + 64;
+
 impl Key {
     /// The key of a tree itself, under which parts are added.
     pub fn new(tree: &'static str) -> Key {
         debug_assert!(!tree.is_empty() && tree.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'));
-        Key(tree.as_bytes().to_vec())
+        let mut key = Vec::with_capacity(tree.len() + USUAL_PART);
+        key.extend_from_slice(tree.as_bytes());
+        Key(key)
     }
 
     /// Adds a part below this key.
     #[must_use]
     pub fn part(mut self, part: impl AsRef<[u8]>) -> Key {
+        let mut rest = part.as_ref();
+        self.0.reserve(1 + rest.len());
         self.0.push(b'/');
-        for &byte in part.as_ref() {
-            match byte {
-                b'%' | b'/' | 0..=0x1f | 0x7f => self.0.extend(format!("%{byte:02X}").bytes()),
-                _ => self.0.push(byte),
-            }
+        while let Some(at) = rest.iter().position(|byte| matches!(byte, b'%' | b'/' | 0..=0x1f | 0x7f)) {
+            self.0.extend_from_slice(&rest[..at]);
+            self.0.extend(format!("%{:02X}", rest[at]).bytes());
+            rest = &rest[at + 1..];
         }
+        self.0.extend_from_slice(rest);
         self
     }
 

@@ -149,7 +149,7 @@ impl Committer {
         let mut tip = self.head.tip;
         let mut frame =
             Builder::new(tip.sequence.0 + 1, works.iter().map(|work| work.body.bytes.len()).sum());
-        let mut group = Group::default();
+        let mut group = Group::of(works);
         let mut verdicts = Vec::with_capacity(works.len());
         for work in works {
             if let Some(full) = short_of_room(work, &free, &self.shared) {
@@ -169,7 +169,9 @@ impl Committer {
             let (header, next) = tip.next(&words, epoch, *digest);
             let body_at = frame.push(&header, &body.bytes);
             tip = next;
-            group.write(work, Version(tip.sequence));
+            if works.len() > 1 {
+                group.write(work, Version(tip.sequence));
+            }
             verdicts.push(Verdict::Accepted { tip, body_at });
         }
         Ok((frame, tip, verdicts))

@@ -7,12 +7,20 @@ use super::view::View;
 use crate::{Error, Expectation, Key, Version};
 
 /// What the group has made of keys so far, in front of what was committed before it.
-#[derive(Default)]
 pub(crate) struct Group<'w> {
     written: HashMap<&'w Key, Option<Version>>,
 }
 
 impl<'w> Group<'w> {
+    /// Before the first of these batches. One that is alone comes after none, so it needs no room.
+    pub(crate) fn of(works: &'w [Work]) -> Group<'w> {
+        let writes = match works {
+            [_] => 0,
+            works => works.iter().map(|work| work.batch.writes.len()).sum(),
+        };
+        Group { written: HashMap::with_capacity(writes) }
+    }
+
     /// The first key that is not as expected.
     pub(crate) fn check<'b>(
         &self,
