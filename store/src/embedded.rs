@@ -5,6 +5,7 @@
 //! the frame is on the disk, to call a second sync a success after one has failed, to take a
 //! missing or shortened journal for a smaller one.
 
+mod beside;
 mod catchup;
 mod committer;
 mod desk;

@@ -48,6 +48,17 @@ impl Prefix {
         }
     }
 
+    /// The bytes it was parsed from.
+    pub(crate) fn to_bytes(self) -> [u8; PREFIX] {
+        let mut bytes = [0; PREFIX];
+        bytes[..4].copy_from_slice(&MAGIC);
+        bytes[4..8].copy_from_slice(&self.crc.to_le_bytes());
+        bytes[8..12].copy_from_slice(&self.length.to_le_bytes());
+        bytes[12..16].copy_from_slice(&self.count.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.first.to_le_bytes());
+        bytes
+    }
+
     /// The size of the whole frame.
     pub(crate) fn size(&self) -> u64 {
         PREFIX as u64 + u64::from(self.length)
@@ -120,14 +131,15 @@ pub(crate) enum Found {
 /// Reads the frame at `offset` of a segment that is `end` bytes long.
 pub(crate) fn read(file: &File, offset: u64, end: u64, payload: &mut Vec<u8>) -> io::Result<Found> {
     let left = end.saturating_sub(offset);
-    if left == 0 || is_zero(file, offset, end)? {
-        return Ok(Found::End);
-    }
-    if left < PREFIX as u64 {
-        return Ok(Found::Broken("an incomplete frame".to_owned()));
-    }
-    let (prefix, bytes) = match read_prefix(file, offset)? {
+    let parsed = match left {
+        0 => return Ok(Found::End),
+        left if left < PREFIX as u64 => Err("an incomplete frame".to_owned()),
+        _ => read_prefix(file, offset)?,
+    };
+    let (prefix, bytes) = match parsed {
         Ok(found) => found,
+        // No frame begins with a zero, so only what is none can be room that was set aside.
+        Err(_) if is_zero(file, offset, end)? => return Ok(Found::End),
         Err(reason) => return Ok(Found::Broken(reason)),
     };
     if prefix.size() > left {
@@ -151,14 +163,8 @@ pub(crate) fn read_prefix(file: &File, offset: u64) -> io::Result<Parsed> {
     Ok(Prefix::parse(&bytes).map(|prefix| (prefix, bytes)))
 }
 
-/// Whether a segment holds nothing but zeros from `offset` on. The first byte of a frame is not
-/// zero, so that in the usual case one byte decides.
+/// Whether a segment holds nothing but zeros from `offset` on.
 fn is_zero(file: &File, mut offset: u64, end: u64) -> io::Result<bool> {
-    let mut first = [0; 1];
-    file.read_exact_at(&mut first, offset)?;
-    if first[0] != 0 {
-        return Ok(false);
-    }
     let mut block = vec![0; 1 << 16];
     while offset < end {
         let size = usize::try_from(end - offset).unwrap_or(usize::MAX).min(block.len());

@@ -108,7 +108,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
-            segment: 64 << 20,
+            segment: 16 << 20,
             batch: 32 << 20,
             waiting: 4096,
             waiting_bytes: 64 << 20,

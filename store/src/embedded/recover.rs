@@ -8,8 +8,9 @@
 use std::fs::File;
 use std::path::PathBuf;
 
-use aws_lc_rs::digest::{Context, SHA256};
+use aws_lc_rs::digest::Context;
 
+use super::beside::{Digest, digested};
 use super::frame::{self, Found};
 use super::head::HeadFound;
 use super::journal::Journal;
@@ -114,19 +115,34 @@ pub(crate) fn scan(journal: &Journal, segment: u64) -> Result<Scanned, Error> {
     let file = journal.file(segment)?;
     let header = SegmentHeader::read(&file, segment, &path)?;
     let length = file.metadata().map_err(Error::io("look at", &path))?.len();
-    let mut digest = Context::new(&SHA256);
-    digest.update(&header.to_bytes());
-    let mut scanned = Scanned {
-        tip: header.before,
-        end: Position { segment, offset: HEADER },
-        digest,
-        length,
-        broken: None,
-    };
+    let (Whole { tip, end, broken }, digest) = digested(length, |digest| {
+        digest.update(&header.to_bytes());
+        whole(journal, &file, (header.before, segment), length, digest)
+    })?;
+    Ok(Scanned { tip, end, digest, length, broken })
+}
+
+/// How far a segment is whole, and what is wrong behind that.
+struct Whole {
+    tip: Tip,
+    end: Position,
+    broken: Option<String>,
+}
+
+/// Reads frame after frame, each checked by its checksum, the chain and the digests of its bodies.
+fn whole(
+    journal: &Journal,
+    file: &File,
+    (before, segment): (Tip, u64),
+    length: u64,
+    digest: &mut Digest,
+) -> Result<Whole, Error> {
+    let path = journal.layout.segment(segment);
+    let mut scanned = Whole { tip: before, end: Position { segment, offset: HEADER }, broken: None };
     let mut payload = Vec::new();
     loop {
         let at = scanned.end;
-        match frame::read(&file, at.offset, length, &mut payload).map_err(Error::io("read", &path))? {
+        match frame::read(file, at.offset, length, &mut payload).map_err(Error::io("read", &path))? {
             // A block that was another's before, or ours: a power cut may leave the new length with it.
             Found::Frame(prefix) if prefix.first <= scanned.tip.sequence.0 => {
                 scanned.broken = Some("a frame from before".to_owned());
@@ -138,7 +154,8 @@ pub(crate) fn scan(journal: &Journal, segment: u64) -> Result<Scanned, Error> {
                     scanned.tip = entry.continues(&scanned.tip).map_err(damaged)?;
                 }
                 journal.note(prefix.first, at);
-                digest_file(&mut scanned.digest, &file, at.offset, &payload, &path)?;
+                digest.update(&prefix.to_bytes());
+                digest.update(&payload);
                 scanned.end.offset += prefix.size();
             }
             Found::End => return Ok(scanned),
@@ -148,21 +165,6 @@ pub(crate) fn scan(journal: &Journal, segment: u64) -> Result<Scanned, Error> {
             }
         }
     }
-}
-
-fn digest_file(
-    digest: &mut Context,
-    file: &File,
-    offset: u64,
-    payload: &[u8],
-    path: &std::path::Path,
-) -> Result<(), Error> {
-    use std::os::unix::fs::FileExt;
-    let mut prefix = [0; frame::PREFIX];
-    file.read_exact_at(&mut prefix, offset).map_err(Error::io("read", path))?;
-    digest.update(&prefix);
-    digest.update(payload);
-    Ok(())
 }
 
 /// Holds the journal against what others know of it, then removes an incomplete end.
