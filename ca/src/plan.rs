@@ -196,6 +196,7 @@ pub fn decide(
     Ok(Planned::New(Box::new(Plan {
         issuer: state.issuer,
         linted,
+        public_key: order.public_key.clone(),
         record,
         batch,
         shortened: decided.shortened,
@@ -218,6 +219,7 @@ fn what(record: &IssuedRecord) -> String {
 pub struct Plan {
     issuer: Issuer,
     linted: Linted<ForCertificate>,
+    public_key: PublicKey,
     record: IssuedRecord,
     batch: Batch,
     shortened: Option<Shortened>,
@@ -251,7 +253,7 @@ impl Plan {
 
     /// Signs. Nothing of it may leave before [`PendingIssue::wait`] returned.
     pub fn sign(mut self) -> Result<Signed, Error> {
-        let certificate = signer::leaf(&self.linted, self.issuer.key())?;
+        let certificate = signer::leaf(&self.linted, self.issuer.key(), &self.public_key)?;
         self.record.der = Some(certificate.der().to_vec());
         self.record.put(&mut self.batch);
         let issued = Issued {

@@ -8,7 +8,7 @@
 
 use aws_lc_rs::digest::digest;
 
-use crate::cert::{Certificate, CertificateError, SignatureError, SignedData};
+use crate::cert::{Certificate, CertificateError, PublicKey, SignatureError, SignedData};
 use crate::issuer::Issuer;
 use crate::key::{KeyType, PrivateKey, PrivateKeyError};
 use crate::lint::{ForCertificate, ForList, Linted};
@@ -40,10 +40,14 @@ pub(crate) fn certificate(
     Certificate::from_der(&der).map_err(SignError::Certificate)
 }
 
-/// Signs a leaf.
-pub(crate) fn leaf(linted: &Linted<ForCertificate>, key: &PrivateKey) -> Result<Certificate, SignError> {
+/// Signs a leaf for the key `subject`.
+pub(crate) fn leaf(
+    linted: &Linted<ForCertificate>,
+    key: &PrivateKey,
+    subject: &PublicKey,
+) -> Result<Certificate, SignError> {
     let der = sign(linted, key, Proof::of_leaf(key.key_type()))?;
-    Certificate::from_der(&der).map_err(SignError::Certificate)
+    Certificate::from_der_for(&der, subject).map_err(SignError::Certificate)
 }
 
 /// Whether a signature is verified before it leaves.

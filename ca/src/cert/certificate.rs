@@ -163,7 +163,12 @@ impl ExtendedKeyUsage {
 impl Certificate {
     /// Reads one certificate in DER.
     pub fn from_der(der: &[u8]) -> Result<Certificate, CertificateError> {
-        Ok(Certificate(Arc::new(parsing::parse(der)?)))
+        Ok(Certificate(Arc::new(parsing::parse(der, None)?)))
+    }
+
+    /// Reads one certificate in DER that is to hold `key`, which was read before.
+    pub(crate) fn from_der_for(der: &[u8], key: &PublicKey) -> Result<Certificate, CertificateError> {
+        Ok(Certificate(Arc::new(parsing::parse(der, Some(key))?)))
     }
 
     /// Reads exactly one certificate in PEM, under the rule of `cert::pem`.

@@ -160,10 +160,13 @@ impl Csr {
         at_most(info.attributes().len(), limits.attributes, "attributes")?;
         at_most(info.subject.iter_attributes().count(), limits.subject_parts, "parts in its subject")?;
         let public_key =
-            PublicKey::from_spki(info.subject_pki.raw).map_err(|source| CsrError::Key { source })?;
+            PublicKey::to_be_used(info.subject_pki.raw).map_err(|source| CsrError::Key { source })?;
         // Before the signature: verifying by a huge key is work.
         public_key.check_strength().map_err(|source| CsrError::Weak { source })?;
-        signed.verify(&public_key).map_err(|source| CsrError::Signature { source })?;
+        signed.verify(&public_key).map_err(|source| match public_key.check_point() {
+            Err(source) => CsrError::Key { source },
+            Ok(()) => CsrError::Signature { source },
+        })?;
         let names = requested_names(&request, limits)?;
         let mut common_names = info.subject.iter_common_name();
         let common_name = common_names.next().and_then(|name| name.as_str().ok()).map(str::to_owned);

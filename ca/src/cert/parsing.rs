@@ -30,7 +30,8 @@ pub(super) struct Fields {
     pub names: Vec<RequestedName>,
 }
 
-pub(super) fn parse(der: &[u8]) -> Result<Fields, CertificateError> {
+/// Reads a certificate; `known` is a key that it probably holds and that was read before.
+pub(super) fn parse(der: &[u8], known: Option<&PublicKey>) -> Result<Fields, CertificateError> {
     check_size(der.len(), MAX_OCTETS)?;
     der::check(der).map_err(|source| CertificateError::Der { source })?;
     let (_, certificate) =
@@ -53,8 +54,12 @@ pub(super) fn parse(der: &[u8]) -> Result<Fields, CertificateError> {
             .map(str::to_owned),
         not_before: tbs.validity.not_before.to_datetime(),
         not_after: tbs.validity.not_after.to_datetime(),
-        public_key: PublicKey::from_spki(tbs.subject_pki.raw)
-            .map_err(|source| CertificateError::Key { source })?,
+        // Whether its point is on its curve is not asked twice of one key.
+        public_key: match known.filter(|known| known.spki_der() == tbs.subject_pki.raw) {
+            Some(known) => known.clone(),
+            None => PublicKey::from_spki(tbs.subject_pki.raw)
+                .map_err(|source| CertificateError::Key { source })?,
+        },
         subject_key_id: None,
         authority_key_id: None,
         is_ca: false,
@@ -71,7 +76,7 @@ fn read_extensions(certificate: &X509Certificate<'_>, fields: &mut Fields) -> Re
     let mut seen = std::collections::BTreeSet::new();
     for extension in certificate.extensions() {
         let refuse = || CertificateError::Extension { oid: extension.oid.to_id_string() };
-        if !seen.insert(extension.oid.to_id_string()) {
+        if !seen.insert(extension.oid.as_bytes()) {
             return Err(refuse());
         }
         match extension.parsed_extension() {

@@ -63,6 +63,15 @@ pub enum KeyError {
 impl PublicKey {
     /// Reads a SubjectPublicKeyInfo in DER and checks that its point is on its curve.
     pub fn from_spki(spki_der: &[u8]) -> Result<PublicKey, KeyError> {
+        let key = PublicKey::to_be_used(spki_der)?;
+        key.check_point()?;
+        Ok(key)
+    }
+
+    /// As [`PublicKey::from_spki`], for a key that verifies a signature next: the library reads the point again for
+    /// that, and takes none that is not on its curve. After a signature that does not verify,
+    /// [`PublicKey::check_point`] says whether the key is to blame.
+    pub(super) fn to_be_used(spki_der: &[u8]) -> Result<PublicKey, KeyError> {
         let mut reader = SliceReader::new(spki_der).map_err(malformed)?;
         let (algorithm, value) = reader
             .sequence(|reader| -> Result<_, der::Error> {
@@ -73,10 +82,17 @@ impl PublicKey {
         reader.finish().map_err(malformed)?;
         let value = value.as_bytes().ok_or_else(|| malformed("the key has unused bits"))?;
         let key_type = key_type(algorithm, value)?;
-        if let Some(verification) = curve(key_type) {
-            check_point(key_type, verification, value)?;
-        }
+        check_form(key_type, value)?;
         Ok(PublicKey { spki: spki_der.to_vec(), value_at: spki_der.len() - value.len(), key_type })
+    }
+
+    /// Checks that the point of an elliptic key is on its curve; aws-lc does the checks of SP 800-56A §5.6.2.3.
+    pub(super) fn check_point(&self) -> Result<(), KeyError> {
+        let Some(verification) = curve(self.key_type) else { return Ok(()) };
+        match ParsedPublicKey::new(verification, self.bit_string()) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(KeyError::NotOnCurve { key_type: self.key_type }),
+        }
     }
 
     /// The SubjectPublicKeyInfo in DER.
@@ -222,11 +238,8 @@ fn curve(key_type: KeyType) -> Option<&'static dyn VerificationAlgorithm> {
     }
 }
 
-fn check_point(
-    key_type: KeyType,
-    verification: &'static dyn VerificationAlgorithm,
-    value: &[u8],
-) -> Result<(), KeyError> {
+/// Checks that an elliptic point is uncompressed and of its curve's length.
+fn check_form(key_type: KeyType, value: &[u8]) -> Result<(), KeyError> {
     let octets = match key_type {
         KeyType::P256 => 65,
         KeyType::P384 => 97,
@@ -241,8 +254,6 @@ fn check_point(
     if value.len() != octets || !uncompressed {
         return Err(KeyError::NotOnCurve { key_type });
     }
-    // aws-lc does the checks of SP 800-56A §5.6.2.3.
-    ParsedPublicKey::new(verification, value).map_err(|_| KeyError::NotOnCurve { key_type })?;
     Ok(())
 }
 

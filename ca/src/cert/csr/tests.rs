@@ -128,6 +128,16 @@ fn the_signature_must_be_by_the_key_in_the_request() {
 }
 
 #[test]
+fn a_point_beside_its_curve_is_refused_as_a_key() {
+    for key_type in [KeyType::P256, KeyType::P384, KeyType::P521] {
+        let mut parts = RequestParts::of(key(key_type));
+        *parts.spki.last_mut().unwrap() ^= 1;
+        let refused = Csr::from_pem_or_der(&parts.signed_by(key(key_type)));
+        assert_eq!(refused, Err(CsrError::Key { source: KeyError::NotOnCurve { key_type } }));
+    }
+}
+
+#[test]
 fn every_flipped_octet_is_noticed() {
     let der = RequestParts::of(key(P256)).signed_by(key(P256));
     for at in 0..der.len() {
