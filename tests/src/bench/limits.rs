@@ -113,13 +113,14 @@ impl Disk {
 
     /// Milliseconds to append one commit's bytes and `fdatasync` them.
     pub fn append(&mut self) -> f64 {
-        let bytes = [0x5a; COMMIT];
-        let (time, ()) = timed(|| {
-            self.journal.write_all_at(&bytes, self.end).expect("room to write");
-            self.journal.sync_data().expect("a disk that syncs");
-        });
-        self.end += COMMIT as u64;
-        time
+        timed(|| self.append_of(COMMIT)).0
+    }
+
+    /// Appends so many octets and `fdatasync`s them.
+    pub fn append_of(&mut self, size: usize) {
+        self.journal.write_all_at(&vec![0x5a; size], self.end).expect("room to write");
+        self.journal.sync_data().expect("a disk that syncs");
+        self.end += size as u64;
     }
 
     /// Milliseconds to overwrite the same bytes of a file whose room is laid out, and `fdatasync` them.
