@@ -16,6 +16,17 @@ pub const SHORTEST_PREFIX: usize = 8;
 
 /// How many index entries are read at once.
 const PAGE: usize = 512;
+/// From so many on the records of one name are read on every core.
+const MANY: usize = 1_000;
+
+/// How much of a record is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// All of it.
+    Whole,
+    /// All but the certificate itself, which is most of it: for whoever finds very many.
+    WithoutCertificate,
+}
 
 /// The certificate with this serial.
 pub fn by_serial(store: &Store, serial: &Serial) -> Result<Option<Versioned<IssuedRecord>>, Error> {
@@ -35,20 +46,25 @@ pub fn by_fingerprint(
 
 /// All certificates of one name, in the order of their issue.
 pub fn by_name(store: &Store, name: &str) -> Result<Vec<Versioned<IssuedRecord>>, Error> {
-    all(store, &index::of_name(name).children())
+    all(store, &index::of_name(name).children(), Detail::Whole)
 }
 
 /// All certificates for one key, the SHA-256 of its SPKI: the siblings that fall with it.
 pub fn by_key(store: &Store, spki_digest: &[u8; 32]) -> Result<Vec<Versioned<IssuedRecord>>, Error> {
-    all(store, &index::by_key(spki_digest).children())
+    all(store, &index::by_key(spki_digest).children(), Detail::Whole)
 }
 
 /// What a word means: the one certificate whose serial or fingerprint begins with it (8 hex digits at
 /// least), or all certificates of that name, or a short serial in full as old authorities gave them out.
 /// Never empty.
 pub fn resolve(store: &Store, word: &str) -> Result<Vec<Versioned<IssuedRecord>>, Error> {
+    resolve_in(store, word, Detail::Whole)
+}
+
+/// [`resolve`], with so much of each record of a name.
+pub fn resolve_in(store: &Store, word: &str, detail: Detail) -> Result<Vec<Versioned<IssuedRecord>>, Error> {
     let not_found = || Error::NotFound { word: printable(word) };
-    let named = by_name(store, word)?;
+    let named = all(store, &index::of_name(word).children(), detail)?;
     let digits: String = word.chars().filter(|&c| c != ':').collect::<String>().to_ascii_lowercase();
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
         return if named.is_empty() { Err(not_found()) } else { Ok(named) };
@@ -245,17 +261,44 @@ pub fn without_successor(records: Vec<IssuedRecord>) -> Vec<IssuedRecord> {
     records.into_iter().filter(|record| !replaced.contains(&record.serial)).collect()
 }
 
-fn all(store: &Store, range: &KeyRange) -> Result<Vec<Versioned<IssuedRecord>>, Error> {
-    let mut found = Vec::new();
+fn all(store: &Store, range: &KeyRange, detail: Detail) -> Result<Vec<Versioned<IssuedRecord>>, Error> {
+    let mut entries = Vec::new();
     let mut after: Option<Key> = None;
     loop {
-        let entries = store.scan(range, after.as_ref(), PAGE, Direction::Ascending)?;
-        let Some(last) = entries.last() else { return Ok(found) };
+        let page = store.scan(range, after.as_ref(), PAGE, Direction::Ascending)?;
+        let Some(last) = page.last() else { break };
         after = Some(last.key.clone());
-        for entry in entries {
-            found.push(followed(store, entry)?);
-        }
+        entries.extend(page);
     }
+    let lead = |entries: Vec<Stored>| {
+        let record = |entry| {
+            let mut found = followed(store, entry)?;
+            if detail == Detail::WithoutCertificate {
+                found.record.der = None;
+            }
+            Ok(found)
+        };
+        entries.into_iter().map(record).collect::<Result<Vec<_>, Error>>()
+    };
+    if entries.len() < MANY {
+        return lead(entries);
+    }
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    let share = entries.len().div_ceil(workers);
+    let lead = &lead;
+    std::thread::scope(|scope| {
+        let mut threads = Vec::new();
+        while !entries.is_empty() {
+            let rest = entries.split_off(share.min(entries.len()));
+            let some = std::mem::replace(&mut entries, rest);
+            threads.push(scope.spawn(move || lead(some)));
+        }
+        let mut found = Vec::new();
+        for thread in threads {
+            found.extend(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+        }
+        Ok(found)
+    })
 }
 
 /// The record that an index entry leads to.

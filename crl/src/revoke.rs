@@ -26,6 +26,8 @@ const RECORDED_BATCH: usize = 250;
 const ATTEMPTS: u32 = 32;
 /// Serials that the audit line spells out.
 const NAMED: usize = 10;
+/// From so many on they are decided on every core.
+const MANY: usize = 1_000;
 
 /// A certificate that is to be revoked or released.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,13 +131,13 @@ pub fn revoke_found(
 ) -> Result<Vec<Revoked>, Error> {
     let size = if found.is_empty() { BATCH } else { RECORDED_BATCH };
     let mut done: Vec<Revoked> = Vec::with_capacity(targets.len());
-    let mut next: Vec<Target> = plan(store, targets, request)?.iter().map(|revoked| revoked.target).collect();
+    let mut next = planned(store, targets, request)?;
     // A certificate may be issued for the key until the key is blocked: look again after that.
     while !next.is_empty() {
         for some in next.chunks(size) {
-            done.extend(again(|| revoke_batch(store, some, found, request, who))?);
+            done.extend(commit_decided(store, some, found, request, who)?);
         }
-        next = siblings(store, &done, request)?;
+        next = decide_all(store, &siblings(store, &done, request)?, request)?;
     }
     Ok(done)
 }
@@ -145,20 +147,58 @@ pub fn revoke_found(
 /// # Errors
 /// As [`revoke`].
 pub fn plan(store: &Store, targets: &[Target], request: &Request) -> Result<Vec<Revoked>, Error> {
+    Ok(planned(store, targets, request)?.into_iter().map(|(_, revoked)| revoked).collect())
+}
+
+/// What was decided of a certificate, and the version of its revocation that this rests on.
+type Decided = (Option<Version>, Revoked);
+
+fn planned(store: &Store, targets: &[Target], request: &Request) -> Result<Vec<Decided>, Error> {
     let unique: BTreeMap<(KeyId, Serial), Target> =
         targets.iter().map(|target| ((target.issuer, target.serial), *target)).collect();
-    let mut planned = unique
-        .values()
-        .map(|target| Ok(decide(store, target, request)?.1))
-        .collect::<Result<Vec<_>, Error>>()?;
-    let siblings = siblings(store, &planned, request)?;
-    planned.extend(
-        siblings
-            .iter()
-            .map(|target| Ok(decide(store, target, request)?.1))
-            .collect::<Result<Vec<_>, Error>>()?,
-    );
+    let unique: Vec<Target> = unique.into_values().collect();
+    let mut planned = decide_all(store, &unique, request)?;
+    let revoked: Vec<Revoked> = planned.iter().map(|(_, revoked)| *revoked).collect();
+    planned.extend(decide_all(store, &siblings(store, &revoked, request)?, request)?);
     Ok(planned)
+}
+
+/// Decides each, on every core where there are many: a decision is a look into the index.
+fn decide_all(store: &Store, targets: &[Target], request: &Request) -> Result<Vec<Decided>, Error> {
+    let decide_some = |some: &[Target]| {
+        some.iter().map(|target| decide(store, target, request)).collect::<Result<Vec<_>, Error>>()
+    };
+    if targets.len() < MANY {
+        return decide_some(targets);
+    }
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    let decide_some = &decide_some;
+    std::thread::scope(|scope| {
+        let shares = targets.chunks(targets.len().div_ceil(workers));
+        let threads: Vec<_> = shares.map(|some| scope.spawn(move || decide_some(some))).collect();
+        let mut decided = Vec::with_capacity(targets.len());
+        for thread in threads {
+            decided.extend(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+        }
+        Ok(decided)
+    })
+}
+
+/// Commits what was decided. The batch names the versions that this rests on: only if others have changed
+/// one of them since is it decided anew.
+fn commit_decided(
+    store: &Store,
+    decided: &[Decided],
+    found: &BTreeMap<Serial, IssuedRecord>,
+    request: &Request,
+    who: &str,
+) -> Result<Vec<Revoked>, Error> {
+    match revoke_batch(store, decided, found, request, who) {
+        Err(Error::Store(store::Error::Conflict { .. })) => {}
+        outcome => return outcome,
+    }
+    let targets: Vec<Target> = decided.iter().map(|(_, revoked)| revoked.target).collect();
+    again(|| revoke_batch(store, &decide_all(store, &targets, request)?, found, request, who))
 }
 
 /// Adds the revocation of one certificate to a batch that does more: that of an authority, whose
@@ -218,14 +258,14 @@ fn siblings(store: &Store, revoked: &[Revoked], request: &Request) -> Result<Vec
 
 fn revoke_batch(
     store: &Store,
-    targets: &[Target],
+    decided: &[Decided],
     found: &BTreeMap<Serial, IssuedRecord>,
     request: &Request,
     who: &str,
 ) -> Result<Vec<Revoked>, Error> {
-    let read = targets.iter().map(|target| decide(store, target, request)).collect::<Result<Vec<_>, _>>()?;
-    let changes: Vec<&(Option<Version>, Revoked)> =
-        read.iter().filter(|(_, revoked)| revoked.outcome != Outcome::Already).collect();
+    let targets: Vec<Target> = decided.iter().map(|(_, revoked)| revoked.target).collect();
+    let changes: Vec<&Decided> =
+        decided.iter().filter(|(_, revoked)| revoked.outcome != Outcome::Already).collect();
     let serials: Vec<String> =
         changes.iter().take(NAMED).map(|(_, revoked)| revoked.target.serial.to_string()).collect();
     let more = match changes.len().saturating_sub(NAMED) {
@@ -244,12 +284,12 @@ fn revoke_batch(
         record_found(store, &mut batch, record)?;
     }
     if request.reason.is_compromise() {
-        block_keys(store, &mut batch, targets)?;
+        block_keys(store, &mut batch, &targets)?;
     }
     if !batch.writes.is_empty() {
         store.commit(batch)?;
     }
-    Ok(read.into_iter().map(|(_, revoked)| revoked).collect())
+    Ok(decided.iter().map(|(_, revoked)| *revoked).collect())
 }
 
 /// Records a certificate unless the inventory has one of its serial.
@@ -277,7 +317,7 @@ fn block_keys(store: &Store, batch: &mut Batch, targets: &[Target]) -> Result<()
     Ok(())
 }
 
-fn decide(store: &Store, target: &Target, request: &Request) -> Result<(Option<Version>, Revoked), Error> {
+fn decide(store: &Store, target: &Target, request: &Request) -> Result<Decided, Error> {
     let read = read(store, target)?;
     let version = read.map(|(version, _)| version);
     let recorded = read.map(|(_, record)| record);

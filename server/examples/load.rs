@@ -2,7 +2,8 @@
 //!
 //! `cargo run --release -p server --example load -- DIR COUNT [KEY-TYPE [CALLERS]]` makes a PKI in DIR unless
 //! there is one, then issues COUNT client certificates to CALLERS threads (64) that each ask for one at a time,
-//! from requests made beforehand. `--revoke N` then revokes N of them by one call.
+//! from requests made beforehand. `--revoke N` then revokes N of them by one call; with `--fleet` all have one
+//! name, and what is revoked is the name.
 #![allow(clippy::print_stdout, reason = "an example's whole purpose is to print")]
 
 use std::error::Error;
@@ -18,11 +19,23 @@ use ca::key::{KeyType, PrivateKey, ScryptCost, make_csr};
 use server::Pki;
 use server::clock::now;
 use server::ops::issue::{Issue, ProfileName};
-use server::ops::revoke::RevokeMany;
+use server::ops::revoke::{Revoke, RevokeMany};
+use server::ops::view::Selector;
 use server::pki::{Keys, OpenMode};
 
 /// Requests that are made beforehand, so that making them is not measured.
 const PREPARED: usize = 20_000;
+/// The name that all have under `--fleet`.
+const FLEET: &str = "fleet";
+
+/// How the certificates are called.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Naming {
+    /// Each has a name of its own.
+    Each,
+    /// All have one.
+    Fleet,
+}
 
 type Failed = Box<dyn Error + Send + Sync>;
 
@@ -31,6 +44,13 @@ fn main() -> Result<(), Failed> {
     let revoke = match words.iter().position(|word| word == "--revoke") {
         Some(at) => words.drain(at..).nth(1).ok_or("--revoke N")?.parse()?,
         None => 0,
+    };
+    let naming = match words.iter().position(|word| word == "--fleet") {
+        Some(at) => {
+            words.remove(at);
+            Naming::Fleet
+        }
+        None => Naming::Each,
     };
     let [directory, count, ..] = words.as_slice() else {
         return Err("DIR COUNT [KEY-TYPE [CALLERS]]".into());
@@ -42,7 +62,7 @@ fn main() -> Result<(), Failed> {
     let mut serials = Vec::new();
     let mut done = 0;
     while done < count {
-        let requests = prepared(key_type, done..count.min(done + PREPARED))?;
+        let requests = prepared(key_type, naming, done..count.min(done + PREPARED))?;
         let raw = raw_cost(key_type, requests.len())?;
         let (begun, cpu) = (Instant::now(), cpu());
         issue_all(&pki, &requests, callers, &mut serials)?;
@@ -59,11 +79,20 @@ fn main() -> Result<(), Failed> {
     }
     pki.tally().keep(now())?;
     if revoke > 0 {
-        let begun = Instant::now();
-        let words = serials.into_iter().take(revoke).collect();
-        let request = RevokeMany { words, reason: Some("superseded".to_owned()), all: false, dry_run: false };
-        pki.run(request, &server::peer::presented(), now())?;
-        println!("{revoke} revoked and published in {:?}", begun.elapsed());
+        let (begun, spent) = (Instant::now(), cpu());
+        let (reason, peer) = (Some("superseded".to_owned()), server::peer::presented());
+        match naming {
+            Naming::Each => {
+                let words = serials.into_iter().take(revoke).collect();
+                pki.run(RevokeMany { words, reason, all: false, dry_run: false }, &peer, now())?;
+            }
+            Naming::Fleet => {
+                let selectors = vec![Selector::Word(FLEET.to_owned())];
+                pki.run(Revoke { selectors, reason, all: true, dry_run: false }, &peer, now())?;
+            }
+        }
+        let spent = cpu() - spent;
+        println!("{revoke} revoked and published in {:?}, {spent:?} of processor time", begun.elapsed());
     }
     pki.store().close();
     Ok(())
@@ -87,9 +116,16 @@ fn open(directory: &Path, key_type: KeyType) -> Result<Pki, Failed> {
 }
 
 /// Requests with a key each, made on every core.
-fn prepared(key_type: KeyType, numbers: std::ops::Range<usize>) -> Result<Vec<Issue>, Failed> {
+fn prepared(
+    key_type: KeyType,
+    naming: Naming,
+    numbers: std::ops::Range<usize>,
+) -> Result<Vec<Issue>, Failed> {
     let one = |number: usize| -> Result<Issue, Failed> {
-        let name = format!("client-{number:07}");
+        let name = match naming {
+            Naming::Each => format!("client-{number:07}"),
+            Naming::Fleet => FLEET.to_owned(),
+        };
         let common_name: CommonName = name.parse()?;
         let csr = make_csr(&PrivateKey::generate(key_type)?, &common_name, &[])?;
         let profile = ProfileName::Client;

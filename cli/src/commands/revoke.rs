@@ -50,6 +50,8 @@ pub struct Args {
     reason: Option<String>,
 
     /// Revoke every live certificate of a name, instead of asking which
+    ///
+    /// Of more than 1,000 the answer lists the first and counts the others.
     #[arg(long)]
     all: bool,
 
@@ -64,13 +66,20 @@ struct Planned {
     dry_run: bool,
     /// As they would be afterwards.
     certificates: Vec<CertificateView>,
-    /// Serials among them that are revoked already.
+    /// Serials among these that are revoked already.
     already: Vec<String>,
+    /// How many more there are.
+    more: u64,
 }
 
 impl From<Revoked> for Planned {
     fn from(revoked: Revoked) -> Planned {
-        Planned { dry_run: true, certificates: revoked.certificates, already: revoked.already }
+        Planned {
+            dry_run: true,
+            certificates: revoked.certificates,
+            already: revoked.already,
+            more: revoked.more,
+        }
     }
 }
 
@@ -129,6 +138,7 @@ pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> 
         context.output.reply(&planned, |output| {
             output.table(&view::would_be_revoked(&planned.certificates, &planned.already, now))
         })?;
+        say_more(planned.more, context);
         context.output.say("nothing was done: --dry-run");
         return Ok(Outcome::Done);
     }
@@ -136,5 +146,13 @@ pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> 
     for serial in &revoked.already {
         context.output.say(&format!("{serial} had been revoked before"));
     }
+    say_more(revoked.more, context);
     Ok(view::publication(&revoked.publication, &mut context.output))
+}
+
+/// Says how many certificates the table leaves out.
+fn say_more(more: u64, context: &mut Context) {
+    if more > 0 {
+        context.output.say(&format!("and {}", view::count(more, "more certificate", "more certificates")));
+    }
 }

@@ -15,6 +15,9 @@ use crate::Pki;
 /// The most selectors of one request.
 pub const SELECTORS: usize = 10_000;
 
+/// The most certificates that the answer to [`Revoke`] lists; it counts the others.
+pub const LISTED: usize = 1_000;
+
 /// Revokes certificates, and publishes the new lists before it answers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Revoke {
@@ -31,10 +34,13 @@ pub struct Revoke {
 /// What was revoked.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Revoked {
-    /// The certificates, with their revocation.
+    /// The certificates, with their revocation; the first [`LISTED`] of them.
     pub certificates: Vec<CertificateView>,
-    /// Serials among them that had been revoked before.
+    /// Serials among these that had been revoked before.
     pub already: Vec<String>,
+    /// How many more there are.
+    #[serde(default)]
+    pub more: u64,
     /// Whether the lists are in place.
     pub publication: Publication,
 }

@@ -3,7 +3,7 @@
 
 use ca::authority;
 use ca::cert::{Certificate, Fingerprint};
-use ca::inventory;
+use ca::inventory::{self, Detail};
 use ca::keyring::issuer_certificate;
 use ca::records::IssuedRecord;
 use crl::Target;
@@ -25,8 +25,18 @@ pub(super) enum Found {
 
 /// Finds what `selector` names within the permit; nothing is an error.
 pub(super) fn find(pki: &Pki, permit: &Permit, selector: &Selector) -> Result<Found, Error> {
+    find_in(pki, permit, selector, Detail::Whole)
+}
+
+/// [`find`], with so much of each record of a name.
+pub(super) fn find_in(
+    pki: &Pki,
+    permit: &Permit,
+    selector: &Selector,
+    detail: Detail,
+) -> Result<Found, Error> {
     let absent = |word: String| Error::from(ca::Error::NotFound { word });
-    match named(pki, selector)? {
+    match named(pki, selector, detail)? {
         Found::Known(mut found) => {
             let asked = word(selector, &found);
             found.retain(|found| project::reaches(permit, &found.record));
@@ -40,9 +50,9 @@ pub(super) fn find(pki: &Pki, permit: &Permit, selector: &Selector) -> Result<Fo
     }
 }
 
-fn named(pki: &Pki, selector: &Selector) -> Result<Found, Error> {
+fn named(pki: &Pki, selector: &Selector, detail: Detail) -> Result<Found, Error> {
     match selector {
-        Selector::Word(word) => Ok(Found::Known(inventory::resolve(pki.store(), word)?)),
+        Selector::Word(word) => Ok(Found::Known(inventory::resolve_in(pki.store(), word, detail)?)),
         Selector::Pem(pem) => {
             let certificate = Certificate::from_pem(pem.as_bytes()).map_err(ca::Error::from)?;
             let fingerprint = Fingerprint::of(certificate.der());

@@ -4,14 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ca::cert::{KeyId, Serial};
-use ca::inventory;
+use ca::inventory::{self, Detail};
 use ca::records::IssuedRecord;
 use crl::{Outcome, Reason, Request, Target, Which};
 use store::Versioned;
 use time::OffsetDateTime;
 use trust::Permit;
 
-use super::{Release, Released, Revoke, RevokeMany, Revoked, RevokedMany, SELECTORS};
+use super::{LISTED, Release, Released, Revoke, RevokeMany, Revoked, RevokedMany, SELECTORS};
 use crate::Pki;
 use crate::ops::issue::in_parallel;
 use crate::ops::view::{Publication, Selector};
@@ -43,25 +43,25 @@ pub(super) fn revoke(
     }
     let asked = Request { reason, invalidity: None, now };
     let revoked = decide(&targets, &asked, request.dry_run, pki, permit)?;
-    let mut certificates = Vec::with_capacity(revoked.len());
+    let mut certificates = Vec::new();
     let mut already = Vec::new();
-    let mut issuers: BTreeSet<KeyId> = BTreeSet::new();
-    for one in &revoked {
-        let Target { issuer, serial, .. } = &one.target;
+    for one in revoked.iter().take(LISTED) {
+        let serial = &one.target.serial;
         let shown = shape::by_serial(pki, serial, one.revocation, &targets.given, now)?;
         // A compromised key takes certificates of other projects with it, which are not theirs to see.
         certificates.extend(shown.filter(|shown| project::includes(permit, &shown.project)));
         if one.outcome == Outcome::Already {
             already.push(serial.to_string());
         }
-        // What was revoked before is published again as well: the list may have been what failed.
-        issuers.insert(*issuer);
     }
+    let more = revoked.len().saturating_sub(LISTED) as u64;
+    // What was revoked before is published again as well: the list may have been what failed.
+    let issuers: BTreeSet<KeyId> = revoked.iter().map(|one| one.target.issuer).collect();
     let publication = match request.dry_run {
         true => Publication::Published { lists: Vec::new() },
         false => pki.publish_after(issuers, now),
     };
-    Ok(Revoked { certificates, already, publication })
+    Ok(Revoked { certificates, already, more, publication })
 }
 
 /// Revokes what was found, or says what that would come to.
@@ -138,7 +138,7 @@ fn find(
     now: OffsetDateTime,
     targets: &mut Targets,
 ) -> Result<(), Error> {
-    let found = match select::find(pki, permit, selector)? {
+    let found = match select::find_in(pki, permit, selector, Detail::WithoutCertificate)? {
         select::Found::Stranger(stranger) => {
             let (certificate, target) = *stranger;
             targets.given.insert(target.serial, IssuedRecord::from_file(&certificate, target.issuer));

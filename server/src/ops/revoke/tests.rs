@@ -90,6 +90,28 @@ fn several_of_a_name_are_an_error_that_lists_them() {
 }
 
 #[test]
+fn of_very_many_the_first_are_listed_and_all_are_revoked() {
+    let dir = tempfile::tempdir().unwrap();
+    let pki = made(&dir.path().join("pki"));
+    let first = issue(&pki, "fleet").certificate.serial.parse().unwrap();
+    let first = ca::inventory::by_serial(pki.store(), &first).unwrap().unwrap().record;
+    let (issuer, count) = (first.issuer, LISTED + 3);
+    let mut batch = store::Batch::new(store::Class::Ledger, 1, "test", "issue");
+    for number in 1..count {
+        let serial = ca::cert::Serial::from_bytes(&(0x5000_0000 + number as u32).to_be_bytes()).unwrap();
+        IssuedRecord { serial, ..first.clone() }.put(&mut batch);
+    }
+    pki.store().commit(batch).unwrap();
+    let all = Revoke { all: true, ..by_name("fleet") };
+    let planned = pki.run(Revoke { dry_run: true, ..all.clone() }, &Presented::InProcess, at(20)).unwrap();
+    assert_eq!((planned.certificates.len(), planned.already.len(), planned.more), (LISTED, 0, 3));
+    let revoked = pki.run(all.clone(), &Presented::InProcess, at(20)).unwrap();
+    assert_eq!((revoked.certificates.len(), revoked.already.len(), revoked.more), (LISTED, 0, 3));
+    assert!(revoked.certificates.iter().all(|shown| shown.status == Status::Revoked));
+    assert_eq!((pki.revoked().count(&issuer).unwrap(), lists(&revoked.publication)), (count, count as u64));
+}
+
+#[test]
 fn a_hold_is_released() {
     let dir = tempfile::tempdir().unwrap();
     let pki = made(&dir.path().join("pki"));
