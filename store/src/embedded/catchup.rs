@@ -6,6 +6,7 @@
 //! sees damage by itself.
 
 use std::path::Path;
+use std::sync::mpsc;
 
 use super::frame::{self, RawEntry};
 use super::index::{Change, Changes, Index, Mark, Slot, always};
@@ -117,27 +118,61 @@ fn foreign(journal: &Journal, reason: &str) -> Error {
 }
 
 /// Follows the journal from the index's mark to `end`; returns the tip there too.
+///
+/// What fills up is handed to a second thread, which writes it as a run and merges runs, while this one reads
+/// on: one batch is gathered and one is written, so that memory stays at two of them.
 fn follow(
     journal: &Journal,
-    mut index: Index,
+    index: Index,
     end: Position,
     limits: &Limits,
 ) -> Result<(Index, Changes, Tip), Error> {
-    let mut now = index.mark;
+    let begin = index.mark;
+    let (full, filled) = mpsc::sync_channel::<(Changes, Mark)>(0);
+    std::thread::scope(|scope| {
+        let write = move || {
+            let bring = |index: Index, (changes, mark)| index.with(&changes, mark)?.tidy(u64::MAX);
+            filled.into_iter().try_fold(index, bring)
+        };
+        let thread = std::thread::Builder::new().name("store-catchup".to_owned());
+        let started = thread.spawn_scoped(scope, write);
+        let writer = started.map_err(Error::io("start a thread for", &journal.layout.index()))?;
+        let read = gather(journal, begin, end, limits, &full);
+        drop(full);
+        let index = writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        let (changes, tip) = read?;
+        Ok((index, changes, tip))
+    })
+}
+
+/// Reads the journal from `begin` to `end`; what fills up goes to `full`, the rest is returned. If nobody takes
+/// it any more, it stops.
+fn gather(
+    journal: &Journal,
+    begin: Mark,
+    end: Position,
+    limits: &Limits,
+    full: &mpsc::SyncSender<(Changes, Mark)>,
+) -> Result<(Changes, Tip), Error> {
+    let mut now = begin;
     let mut changes = Changes::default();
     journal.walk(now.end, end, |at, prefix, payload| {
         let damaged = |reason| Error::damaged(&journal.layout.segment(at.segment), at.offset, reason);
+        if at.segment != now.end.segment {
+            tracing::info!(segment = at.segment, of = end.segment, "the index follows the journal");
+        }
         for entry in frame::entries(prefix, payload).map_err(damaged)? {
             now.tip = entry.continues(&now.tip).map_err(damaged)?;
             keyed(&entry, at, limits, &mut changes).map_err(damaged)?;
         }
         now.end = Position { segment: at.segment, offset: at.offset + prefix.size() };
-        if changes.bytes() >= limits.gathered {
-            index = index.with(&std::mem::take(&mut changes), now)?.tidy(u64::MAX)?;
-        }
-        Ok(Walk::On)
+        let is_full = changes.bytes() >= limits.gathered;
+        Ok(match is_full && full.send((std::mem::take(&mut changes), now)).is_err() {
+            true => Walk::Stop,
+            false => Walk::On,
+        })
     })?;
-    Ok((index, changes, now.tip))
+    Ok((changes, now.tip))
 }
 
 /// Adds what an entry does to the index.
