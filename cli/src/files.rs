@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use ca::cert::Slug;
 use serde::Serialize;
 use server::ops::issue::Issued;
-use store::file::{FileError, OnExisting, Visibility};
+use store::file::{FileError, OnExisting, Part, Visibility, place_together};
 
 pub use folder::Folder;
 pub use p12::Pkcs12;
@@ -154,14 +154,21 @@ impl Place {
             chain: self.path(&names.chain),
             p12: p12.map(|p12| p12.path.clone()),
         };
-        let replace = OnExisting::Replace;
-        write(&placed.key, pending.key.as_bytes(), Visibility::Secret, replace)?;
-        write(&placed.chain, issued.chain.as_bytes(), Visibility::Public, replace)?;
-        write(&placed.certificate, issued.pem.as_bytes(), Visibility::Public, replace)?;
+        let part = |name, bytes, visibility| Part { name, bytes, visibility };
+        // At the same time: until all are durable the pending file holds the key, and whoever asks again gets
+        // the same certificate.
+        place_together(
+            &self.folder,
+            &[
+                part(&names.key, pending.key.as_bytes(), Visibility::Secret),
+                part(&names.chain, issued.chain.as_bytes(), Visibility::Public),
+                part(&names.certificate, issued.pem.as_bytes(), Visibility::Public),
+            ],
+        )?;
         // Last: what else may fail here costs nobody the certificate.
         if let Some(p12) = p12 {
             let bytes = p12::encode(&pending.key, &issued.chain, &issued.certificate.name, &p12.passphrase)?;
-            write(&p12.path, &bytes, Visibility::Secret, replace)?;
+            write(&p12.path, &bytes, Visibility::Secret, OnExisting::Replace)?;
         }
         store::file::remove(&self.pending_path())?;
         Ok(placed)

@@ -57,7 +57,7 @@ const COPIES: [&str; 4] = [ROOT, CA, CHAIN, CA_DER];
 
 /// How the lists stand in a file.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Form {
+pub(crate) enum Form {
     Der,
     Pem,
 }

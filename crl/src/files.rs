@@ -14,7 +14,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ca::cert::{KeyId, PublicKey, SignedData};
-use store::file::{FileError, OnExisting, Visibility, make_dir, place_with};
+use store::file::{Draft, FileError, OnExisting, Visibility, WriteOnce, make_dir, place_with};
 
 use crate::read::TbsFields;
 use crate::{CrlNumber, Error, ParsedList};
@@ -96,20 +96,24 @@ impl Files {
         self.place(name, |out| out.write_all(content))
     }
 
-    /// Places an authority's own list.
-    pub(crate) fn place_own(&self, issuer: &KeyId, der: &[u8]) -> Result<(), Error> {
-        make_dir(&self.path("cas"), Visibility::Public)?;
-        self.place(&Files::own_name(issuer), |out| out.write_all(der))
+    /// Makes the folder of the authorities' own lists.
+    pub(crate) fn make_own_folder(&self) -> Result<(), Error> {
+        Ok(make_dir(&self.path("cas"), Visibility::Public)?)
     }
 
-    /// Places a list, DER, under another name.
-    pub(crate) fn place_der(&self, name: &str, der: &[u8]) -> Result<(), Error> {
-        self.place(Path::new(name), |out| out.write_all(der))
+    /// A list, DER, that is to be placed.
+    pub(crate) fn der_draft<'a>(&self, name: &Path, der: &'a [u8]) -> Draft<'a> {
+        self.draft(name, Box::new(move |out| out.write_all(der)))
     }
 
-    /// Places lists, PEM, one after the other.
-    pub(crate) fn place_pem(&self, name: &str, lists: &[&[u8]]) -> Result<(), Error> {
-        self.place(Path::new(name), |out| lists.iter().try_for_each(|der| write_pem(out, der)))
+    /// Lists, PEM, one after the other, that are to be placed.
+    pub(crate) fn pem_draft<'a>(&self, name: &Path, lists: Vec<&'a [u8]>) -> Draft<'a> {
+        self.draft(name, Box::new(move |out| lists.iter().try_for_each(|der| write_pem(out, der))))
+    }
+
+    fn draft<'a>(&self, name: &Path, write: WriteOnce<'a>) -> Draft<'a> {
+        let (visibility, on_existing) = (Visibility::Public, OnExisting::Replace);
+        Draft { path: self.path(name), visibility, on_existing, write }
     }
 
     fn place(&self, name: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Error> {

@@ -1,5 +1,7 @@
 //! Puts signed lists where others read them: first the files that several authorities share, then each one's
-//! own, so that whoever finds an authority's own list in place finds the others in place too.
+//! own, so that whoever finds an authority's own list in place finds the others in place too. All are written
+//! beside their places at the same time; then they get their names in that order, and each directory is
+//! synced once.
 //!
 //! What was placed is remembered with the lists it holds: nobody reads it again to see that it is right.
 
@@ -9,16 +11,14 @@ use std::sync::PoisonError;
 
 use ca::cert::KeyId;
 use ca::records::AuthorityRecord;
+use store::file::{Aside, Draft, FileError, put_in_place, write_aside};
 
 use crate::build::{self, SignedList};
-use crate::copies::{CA, CA_DER, CHAIN, ROOT};
+use crate::copies::{CA, CA_DER, CHAIN, Form, ROOT};
 use crate::files::{Files, tbs_digest};
 use crate::kept::Kept;
 use crate::publication::{Publication, Published};
 use crate::{Error, Publisher};
-
-/// Lists that together are larger than this are encoded and written on two threads.
-const LARGE: usize = 1 << 20;
 
 /// A list in place, of an authority that gets no new one now.
 struct Other {
@@ -27,11 +27,13 @@ struct Other {
     digest: Option<[u8; 32]>,
 }
 
-/// The lists that `chain.crl` is made of.
-struct Chain<'a> {
+/// A file that holds one list or several under another name than their authority's own.
+struct Shared<'a> {
+    name: &'static Path,
     lists: Vec<&'a [u8]>,
     /// Their digests in the records; `None` if one of them is not the list on record.
     digests: Option<Vec<[u8; 32]>>,
+    form: Form,
 }
 
 impl Publisher {
@@ -46,69 +48,76 @@ impl Publisher {
             return;
         }
         let _placing = self.placing.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(error) = self.place_shared(kept, &signed, publication) {
+        let others = match self.others(kept, &signed, publication) {
+            Ok(others) => others,
+            Err(error) => return publication.failures.push((None, error)),
+        };
+        let shared = shared(kept, &signed, &others);
+        let own_folder = self.files.make_own_folder();
+        let mut drafts: Vec<_> = shared.iter().map(|file| self.draft(file)).collect();
+        if own_folder.is_ok() {
+            let own = signed.iter();
+            drafts
+                .extend(own.map(|(issuer, list)| self.files.der_draft(&Files::own_name(issuer), &list.der)));
+        }
+        // All at once; what fails for want of room has failed before anything is replaced.
+        let mut written = write_aside(drafts).into_iter();
+        let placed =
+            written.by_ref().take(shared.len()).collect::<Result<Vec<_>, _>>().and_then(put_in_place);
+        if let Err(error) = placed {
+            publication.failures.push((None, error.into()));
+            return;
+        }
+        for file in &shared {
+            if let Some(digests) = file.digests.clone() {
+                self.know(file.name, digests);
+            }
+        }
+        if let Err(error) = own_folder {
             publication.failures.push((None, error));
             return;
         }
-        for (issuer, list) in signed {
-            match self.files.place_own(&issuer, &list.der) {
-                Ok(()) => {
-                    let name = Files::own_name(&issuer);
-                    if let Some(stamp) = self.files.stamp(&name) {
-                        let mut placed = self.placed.lock().unwrap_or_else(PoisonError::into_inner);
-                        placed.insert(issuer, (list.record.digest, stamp));
-                    }
-                    self.know(&name, vec![list.record.digest]);
-                    publication.lists.push(Published::new(issuer, &list.record, list.der.len() as u64));
-                }
-                Err(error) => publication.failures.push((Some(issuer), error)),
-            }
-        }
+        self.place_own(&signed, written, publication);
     }
 
-    fn place_shared(
+    /// Puts each authority's own list in its place. One that could not be written costs the others nothing.
+    fn place_own(
         &self,
-        kept: &Kept,
         signed: &BTreeMap<KeyId, SignedList>,
+        written: impl Iterator<Item = Result<Aside, FileError>>,
         publication: &mut Publication,
-    ) -> Result<(), Error> {
-        let others = self.others(kept, signed, publication)?;
-        let chain = chain(kept, signed, &others);
-        let place_chain = || -> Result<(), Error> {
-            self.files.place_pem(CHAIN, &chain.lists)?;
-            if let Some(digests) = chain.digests.clone() {
-                self.know(Path::new(CHAIN), digests);
+    ) {
+        let mut whole = Vec::new();
+        let mut asides = Vec::new();
+        for ((issuer, list), written) in signed.iter().zip(written) {
+            match written {
+                Ok(aside) => {
+                    asides.push(aside);
+                    whole.push((issuer, list));
+                }
+                Err(error) => publication.failures.push((Some(*issuer), error.into())),
             }
-            Ok(())
-        };
-        if chain.lists.iter().map(|list| list.len()).sum::<usize>() <= LARGE {
-            place_chain()?;
-            return self.place_single(kept, signed);
         }
-        std::thread::scope(|scope| {
-            let single = scope.spawn(|| self.place_single(kept, signed));
-            let chain = place_chain();
-            match single.join() {
-                Ok(single) => chain.and(single),
-                Err(panic) => std::panic::resume_unwind(panic),
+        if let Err(error) = put_in_place(asides) {
+            publication.failures.push((None, error.into()));
+            return;
+        }
+        for (issuer, list) in whole {
+            let name = Files::own_name(issuer);
+            if let Some(stamp) = self.files.stamp(&name) {
+                let mut placed = self.placed.lock().unwrap_or_else(PoisonError::into_inner);
+                placed.insert(*issuer, (list.record.digest, stamp));
             }
-        })
+            self.know(&name, vec![list.record.digest]);
+            publication.lists.push(Published::new(*issuer, &list.record, list.der.len() as u64));
+        }
     }
 
-    /// The files of the root and of the issuing CA alone.
-    fn place_single(&self, kept: &Kept, signed: &BTreeMap<KeyId, SignedList>) -> Result<(), Error> {
-        if let Some(list) = signed.get(&kept.root) {
-            self.files.place_pem(ROOT, &[&list.der])?;
-            self.know(Path::new(ROOT), vec![list.record.digest]);
+    fn draft<'a>(&self, file: &Shared<'a>) -> Draft<'a> {
+        match (file.form, file.lists.first()) {
+            (Form::Der, Some(der)) => self.files.der_draft(file.name, der),
+            (Form::Der, None) | (Form::Pem, _) => self.files.pem_draft(file.name, file.lists.clone()),
         }
-        // An adopted CA that is its own root has one list under both names.
-        if let Some(list) = signed.get(&kept.issuing) {
-            self.files.place_der(CA_DER, &list.der)?;
-            self.know(Path::new(CA_DER), vec![list.record.digest]);
-            self.files.place_pem(CA, &[&list.der])?;
-            self.know(Path::new(CA), vec![list.record.digest]);
-        }
-        Ok(())
     }
 
     /// The lists in place of the authorities that get no new one now.
@@ -147,18 +156,34 @@ impl Publisher {
     }
 }
 
-fn chain<'a>(
+/// The files that hold lists under another name, in the order in which they are placed.
+fn shared<'a>(
     kept: &Kept,
     signed: &'a BTreeMap<KeyId, SignedList>,
     others: &'a BTreeMap<KeyId, Other>,
-) -> Chain<'a> {
+) -> Vec<Shared<'a>> {
     let found = |authority: &AuthorityRecord| {
         let new = signed.get(&authority.key_id).map(|list| (list.der.as_slice(), Some(list.record.digest)));
         new.or_else(|| others.get(&authority.key_id).map(|other| (other.der.as_slice(), other.digest)))
     };
     let found: Vec<(&[u8], Option<[u8; 32]>)> = kept.iter().filter_map(found).collect();
-    Chain {
+    let mut files = vec![Shared {
+        name: Path::new(CHAIN),
         lists: found.iter().map(|(der, _)| *der).collect(),
         digests: found.iter().map(|(_, digest)| *digest).collect(),
-    }
+        form: Form::Pem,
+    }];
+    let mut add = |name: &'static str, issuer: &KeyId, form| {
+        files.extend(signed.get(issuer).map(|list| Shared {
+            name: Path::new(name),
+            lists: vec![list.der.as_slice()],
+            digests: Some(vec![list.record.digest]),
+            form,
+        }));
+    };
+    // An adopted CA that is its own root has one list under both names.
+    add(ROOT, &kept.root, Form::Pem);
+    add(CA_DER, &kept.issuing, Form::Der);
+    add(CA, &kept.issuing, Form::Pem);
+    files
 }

@@ -104,6 +104,21 @@ impl Publisher {
         validity: Validity,
         now: OffsetDateTime,
     ) -> Result<Arc<Publication>, Error> {
+        self.publish_beside(which, validity, now, &|| {})
+    }
+
+    /// [`Publisher::publish`], with work that is done once the lists have been signed, while they are placed.
+    /// Of those who share lists it is the work of the one that makes them.
+    ///
+    /// # Errors
+    /// As [`Publisher::publish`].
+    pub fn publish_beside(
+        &self,
+        which: &Which,
+        validity: Validity,
+        now: OffsetDateTime,
+        work: &(dyn Fn() + Sync),
+    ) -> Result<Arc<Publication>, Error> {
         let wanted = self.wanted(which, now)?;
         if wanted.issuers.is_empty() {
             return Ok(Arc::default());
@@ -112,20 +127,26 @@ impl Publisher {
             all.issuers.extend(&wanted.issuers);
             all.for_a_year.extend(&wanted.for_a_year);
         };
-        Ok(self.flight.share(add, |all| self.build_aside(&all, validity, now)))
+        Ok(self.flight.share(add, |all| self.build_aside(&all, validity, now, work)))
     }
 
     /// A large list is made by a thread that gives way to whoever issues meanwhile.
-    fn build_aside(&self, wanted: &Wanted, validity: Validity, now: OffsetDateTime) -> Publication {
+    fn build_aside(
+        &self,
+        wanted: &Wanted,
+        validity: Validity,
+        now: OffsetDateTime,
+        work: &(dyn Fn() + Sync),
+    ) -> Publication {
         let is_large = |issuer| self.revoked.count(issuer).is_ok_and(|count| count > LARGE);
         if !wanted.issuers.iter().any(is_large) {
-            return self.build(wanted, validity, now);
+            return self.build(wanted, validity, now, work);
         }
         std::thread::scope(|scope| {
             let builder = scope.spawn(|| {
                 // Of this thread alone, and of those that it starts. If it is denied, the list is made all the same.
                 let _ = rustix::process::nice(NICE);
-                self.build(wanted, validity, now)
+                self.build(wanted, validity, now, work)
             });
             builder.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })
@@ -226,7 +247,13 @@ impl Publisher {
         number_of(&der, certificate.public_key())
     }
 
-    fn build(&self, wanted: &Wanted, validity: Validity, now: OffsetDateTime) -> Publication {
+    fn build(
+        &self,
+        wanted: &Wanted,
+        validity: Validity,
+        now: OffsetDateTime,
+        work: &(dyn Fn() + Sync),
+    ) -> Publication {
         let mut publication = Publication::default();
         let kept = match self.kept(now) {
             Ok(kept) => kept,
@@ -245,7 +272,13 @@ impl Publisher {
                 Err(error) => publication.failures.push((Some(*issuer), error)),
             }
         }
-        self.place(&kept, signed, &mut publication);
+        if signed.is_empty() {
+            return publication;
+        }
+        std::thread::scope(|scope| {
+            scope.spawn(work);
+            self.place(&kept, signed, &mut publication);
+        });
         publication
     }
 

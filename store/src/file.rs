@@ -16,7 +16,9 @@ mod read;
 
 pub use directory::{make_dir, remove, sweep_temporaries};
 pub use error::FileError;
-pub use place::{Part, place, place_together, place_with};
+pub use place::{
+    Aside, Draft, Part, WriteOnce, place, place_together, place_with, put_in_place, write_aside,
+};
 pub use read::{read_credential, read_limited, read_secret};
 
 use rustix::fs::Mode;

@@ -66,11 +66,9 @@ impl Pki {
 
     /// Makes and places lists, and serves them before it returns.
     pub(crate) fn publish(&self, which: &Which, now: OffsetDateTime) -> Result<Arc<Publication>, Error> {
-        let publication = self.publisher().publish(which, self.list_validity()?, now)?;
+        let evidence = || self.checkpoint_if_moved(now);
+        let publication = self.publisher().publish_beside(which, self.list_validity()?, now, &evidence)?;
         self.fill_shelf(now)?;
-        if !publication.lists.is_empty() {
-            self.checkpoint_if_moved(now);
-        }
         Ok(publication)
     }
 

@@ -1,10 +1,15 @@
 //! Putting a file in its place in one step: written aside, synced, renamed, the directory synced.
+//!
+//! Several that belong together are written at the same time and renamed one after the other: the directory
+//! is synced once for all of them.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags};
@@ -15,6 +20,8 @@ use super::{FileError, OnExisting, Visibility};
 
 /// Leftovers under the same name that are stepped over before giving up.
 const MAX_NAMES_TRIED: usize = 10_000;
+/// Files that are written at the same time.
+const AT_ONCE: usize = 8;
 
 /// Puts `bytes` at `path`, whole and durable, or leaves everything as it was.
 ///
@@ -36,14 +43,9 @@ pub fn place_with(
     on_existing: OnExisting,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), FileError> {
-    let (parent, name) = split(path)?;
-    let dir = open_dir(&parent)?;
-    check_target(&dir, name, path, on_existing)?;
-
-    let mut temporary = Temporary::create(&dir, path)?;
-    temporary.fill(path, visibility, write)?;
-    temporary.rename(name, path, on_existing)?;
-    sync_dir(&dir, &parent)
+    let (folder, _) = split(path)?;
+    let aside = Aside::write(Arc::new(Folder::open(&folder)?), path, visibility, on_existing, write)?;
+    put_in_place(vec![aside])
 }
 
 /// One of several files that belong together.
@@ -61,23 +63,124 @@ pub struct Part<'a> {
 /// written and synced before the first is renamed, and they are renamed in the order given. Whatever
 /// can fail for want of room or rights has then failed before anything is replaced.
 pub fn place_together(folder: &Path, parts: &[Part<'_>]) -> Result<(), FileError> {
-    let dir = open_dir(folder)?;
-    let mut written = Vec::with_capacity(parts.len());
+    let mut drafts = Vec::with_capacity(parts.len());
     for part in parts {
         let path = folder.join(part.name);
-        let (_, name) = split(&path)?;
-        if name != part.name {
+        if split(&path)?.1 != part.name {
             return Err(FileError::NoName { path });
         }
-        check_target(&dir, name, &path, OnExisting::Replace)?;
-        let mut temporary = Temporary::create(&dir, &path)?;
-        temporary.fill(&path, part.visibility, |file| file.write_all(part.bytes))?;
-        written.push((temporary, part.name, path));
+        let write = Box::new(|out: &mut dyn Write| out.write_all(part.bytes));
+        let (visibility, on_existing) = (part.visibility, OnExisting::Replace);
+        drafts.push(Draft { path, visibility, on_existing, write });
     }
-    for (temporary, name, path) in &mut written {
-        temporary.rename(OsStr::new(name), path, OnExisting::Replace)?;
+    put_in_place(write_aside(drafts).into_iter().collect::<Result<_, _>>()?)
+}
+
+/// A file that is to be written beside its place.
+pub struct Draft<'a> {
+    /// Where it goes.
+    pub path: PathBuf,
+    /// Who may read it.
+    pub visibility: Visibility,
+    /// What happens to a file that has the name.
+    pub on_existing: OnExisting,
+    /// Writes its content.
+    pub write: WriteOnce<'a>,
+}
+
+/// Writes the content of a file.
+pub type WriteOnce<'a> = Box<dyn FnOnce(&mut dyn Write) -> io::Result<()> + Send + 'a>;
+
+/// Writes files beside their places, at the same time: what takes long is to wait for the disk, and it
+/// makes several durable in about the time of one. What became of each is returned in the order given;
+/// those that were written appear once they are [`put_in_place`].
+pub fn write_aside(drafts: Vec<Draft<'_>>) -> Vec<Result<Aside, FileError>> {
+    let mut folders: BTreeMap<PathBuf, Arc<Folder>> = BTreeMap::new();
+    let mut opened = Vec::with_capacity(drafts.len());
+    for draft in drafts {
+        let folder = split(&draft.path).and_then(|(parent, _)| match folders.get(&parent) {
+            Some(folder) => Ok(Arc::clone(folder)),
+            None => Folder::open(&parent)
+                .map(|folder| Arc::clone(folders.entry(parent).or_insert(Arc::new(folder)))),
+        });
+        opened.push((folder, draft));
     }
-    sync_dir(&dir, folder)
+    let write = |(folder, draft): (Result<Arc<Folder>, FileError>, Draft<'_>)| {
+        let Draft { path, visibility, on_existing, write } = draft;
+        Aside::write(folder?, &path, visibility, on_existing, write)
+    };
+    let mut written = Vec::with_capacity(opened.len());
+    let mut waiting = opened.into_iter();
+    loop {
+        let some: Vec<_> = waiting.by_ref().take(AT_ONCE).collect();
+        match some.len() {
+            0 => return written,
+            1 => written.extend(some.into_iter().map(write)),
+            _ => std::thread::scope(|scope| {
+                let write = &write;
+                let threads: Vec<_> = some.into_iter().map(|one| scope.spawn(move || write(one))).collect();
+                let joined = threads.into_iter().map(|thread| thread.join());
+                written
+                    .extend(joined.map(|one| one.unwrap_or_else(|panic| std::panic::resume_unwind(panic))));
+            }),
+        }
+    }
+}
+
+/// Gives files their names, in the order given, and makes the names durable. Where a file lies in another
+/// directory than the one before it, that one is synced first: no name is durable before those that come
+/// before it.
+pub fn put_in_place(files: Vec<Aside>) -> Result<(), FileError> {
+    let mut before: Option<Arc<Folder>> = None;
+    for mut aside in files {
+        let folder = Arc::clone(&aside.temporary.folder);
+        match before.replace(folder) {
+            Some(before) if before.path != aside.temporary.folder.path => {
+                sync_dir(&before.dir, &before.path)?
+            }
+            Some(_) | None => {}
+        }
+        let (_, name) = split(&aside.path)?;
+        aside.temporary.rename(name, &aside.path, aside.on_existing)?;
+    }
+    match before {
+        Some(folder) => sync_dir(&folder.dir, &folder.path),
+        None => Ok(()),
+    }
+}
+
+/// A file that lies beside its place: whole, durable, and still without its name. Dropped, it disappears.
+pub struct Aside {
+    temporary: Temporary,
+    path: PathBuf,
+    on_existing: OnExisting,
+}
+
+impl Aside {
+    fn write(
+        folder: Arc<Folder>,
+        path: &Path,
+        visibility: Visibility,
+        on_existing: OnExisting,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<Aside, FileError> {
+        check_target(&folder.dir, split(path)?.1, path, on_existing)?;
+        let mut temporary = Temporary::create(folder, path)?;
+        temporary.fill(path, visibility, write)?;
+        Ok(Aside { temporary, path: path.to_owned(), on_existing })
+    }
+}
+
+/// An open directory.
+struct Folder {
+    dir: OwnedFd,
+    path: PathBuf,
+}
+
+impl Folder {
+    fn open(path: &Path) -> Result<Folder, FileError> {
+        Ok(Folder { dir: open_dir(path)?, path: path.to_owned() })
+    }
 }
 
 /// Refuses a target that a rename would destroy although it is no file.
@@ -126,27 +229,27 @@ fn rename_new(dir: &OwnedFd, from: &str, to: &OsStr, path: &Path) -> Result<(), 
 }
 
 /// A file under way. Dropped before it is placed, it disappears.
-struct Temporary<'d> {
-    dir: &'d OwnedFd,
+struct Temporary {
+    folder: Arc<Folder>,
     name: String,
     file: File,
     placed: bool,
 }
 
-impl<'d> Temporary<'d> {
+impl Temporary {
     /// Creates and locks it; the lock tells [`super::sweep_temporaries`] that it is not a leftover.
-    fn create(dir: &'d OwnedFd, path: &Path) -> Result<Temporary<'d>, FileError> {
+    fn create(folder: Arc<Folder>, path: &Path) -> Result<Temporary, FileError> {
         static COUNTER: AtomicU64 = AtomicU64::new(0);
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         for _ in 0..MAX_NAMES_TRIED {
             let number = COUNTER.fetch_add(1, Ordering::Relaxed);
             let name = format!("{TEMPORARY}{}-{number}", std::process::id());
-            let file = match rustix::fs::openat(dir, &name, flags, Mode::RUSR | Mode::WUSR) {
+            let file = match rustix::fs::openat(&folder.dir, &name, flags, Mode::RUSR | Mode::WUSR) {
                 Ok(file) => File::from(file),
                 Err(Errno::EXIST) => continue,
                 Err(error) => return Err(FileError::io("create a file beside", path)(error)),
             };
-            let made = Temporary { dir, name, file, placed: false };
+            let made = Temporary { folder: Arc::clone(&folder), name, file, placed: false };
             // A sweep may have taken it between the two calls: then its lock or its name is gone.
             let locked = rustix::fs::flock(&made.file, FlockOperation::NonBlockingLockExclusive).is_ok();
             let stat = rustix::fs::fstat(&made.file).map_err(FileError::io("look at", path))?;
@@ -158,7 +261,7 @@ impl<'d> Temporary<'d> {
     }
 }
 
-impl Temporary<'_> {
+impl Temporary {
     /// Writes it whole, with its mode, down to the disk.
     fn fill(
         &mut self,
@@ -177,21 +280,22 @@ impl Temporary<'_> {
 
     /// Gives it its name; the directory is still to be synced.
     fn rename(&mut self, name: &OsStr, path: &Path, on_existing: OnExisting) -> Result<(), FileError> {
+        let dir = &self.folder.dir;
         match on_existing {
-            OnExisting::Replace => rustix::fs::renameat(self.dir, &self.name, self.dir, name)
+            OnExisting::Replace => rustix::fs::renameat(dir, &self.name, dir, name)
                 .map_err(FileError::io("rename into", path))?,
-            OnExisting::Refuse => rename_new(self.dir, &self.name, name, path)?,
+            OnExisting::Refuse => rename_new(dir, &self.name, name, path)?,
         }
         self.placed = true;
         Ok(())
     }
 }
 
-impl Drop for Temporary<'_> {
+impl Drop for Temporary {
     fn drop(&mut self) {
         if !self.placed {
             // Nothing can be told from here; what stays is swept at the next start.
-            let _ = rustix::fs::unlinkat(self.dir, &self.name, AtFlags::empty());
+            let _ = rustix::fs::unlinkat(&self.folder.dir, &self.name, AtFlags::empty());
         }
     }
 }
