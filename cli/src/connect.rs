@@ -21,6 +21,7 @@ use server::{
     http::problem::problem,
     ops::{Error, Operation},
     pki::OpenMode,
+    serve::Early,
 };
 
 use crate::{
@@ -164,11 +165,13 @@ pub fn refuse_service(directory: &Path, context: &Context) -> Result<(), Command
     }
 }
 
-/// Opens a directory for a service.
-pub fn open_to_serve(directory: &Path, context: &mut Context) -> Result<Pki, CommandError> {
+/// Opens a directory for a service. Meanwhile what lies there for everybody is served.
+pub fn open_to_serve(directory: &Path, context: &mut Context) -> Result<(Pki, Option<Early>), CommandError> {
     local::check_owner(directory)?;
+    refuse_service(directory, context)?;
+    let early = Early::begin(directory);
     let mut passphrase = passphrase::given(context)?;
-    patiently(directory, context, |context| {
+    let pki = patiently(directory, context, |context| {
         let opened = local::open(directory, passphrase.clone(), OpenMode::Service, &context.environment);
         match opened {
             // A service signs by itself: it needs the passphrase now.
@@ -178,7 +181,8 @@ pub fn open_to_serve(directory: &Path, context: &mut Context) -> Result<Pki, Com
             }
             opened => opened,
         }
-    })
+    })?;
+    Ok((pki, early))
 }
 
 /// The user's own directory (XDG Base Directory Specification).

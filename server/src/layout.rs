@@ -49,6 +49,11 @@ impl Layout {
         self.root.join("service")
     }
 
+    /// Where the public listener was last, for the next start. A backup leaves it out: it belongs to the machine.
+    pub fn public_address(&self) -> PathBuf {
+        self.service().join(".public-address")
+    }
+
     /// The operator's client certificate.
     pub fn operator(&self) -> PathBuf {
         self.root.join("operator")

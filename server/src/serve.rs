@@ -1,6 +1,7 @@
 //! The service: opens its doors, does its periodic work, and stops when it is told.
 
 mod door;
+pub(crate) mod early;
 mod follow;
 mod notify;
 
@@ -19,8 +20,10 @@ use crate::{Pki, clock, jobs, ops};
 use door::Door;
 use follow::Followers;
 
+pub use early::Early;
+
 /// How to serve.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct ServeOptions {
     /// Where the sockets go; none means the one in the directory.
     pub sockets: Vec<PathBuf>,
@@ -30,6 +33,8 @@ pub struct ServeOptions {
     pub limits: Limits,
     /// Which versions of TLS the HTTPS listener speaks.
     pub versions: Versions,
+    /// What has served the published files until now.
+    pub early: Option<Early>,
 }
 
 /// What is being served, once it is.
@@ -105,7 +110,12 @@ pub async fn serve(
     let (followers, seats) = Followers::new(&settings);
     let desk = Desk::new(pki.clone(), limits.clone());
     let public_door = door::PublicDoor(pki.clone());
-    let public = open(&public_door, *seats.public.borrow()).await?;
+    let wanted = *seats.public.borrow();
+    let public = match options.early.and_then(|early| early.hand_over(wanted)) {
+        Some(listener) => Some(listener),
+        None => open(&public_door, wanted).await?,
+    };
+    early::remember_or_warn(&pki, wanted);
     let https_door = door::HttpsDoor::new(desk.clone(), options.versions, seats.admissions);
     let https = open(&https_door, *seats.https.borrow()).await?;
     let serving = Serving {

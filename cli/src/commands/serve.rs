@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use server::{
     Pki,
-    serve::{ServeOptions, Serving},
+    serve::{Early, ServeOptions, Serving},
     tls::Versions,
 };
 
@@ -43,13 +43,15 @@ pub struct Options {
 
 pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> {
     let directory = context.directory()?;
-    let pki = connect::open_to_serve(&directory, context)?;
-    serve(pki, &directory, &args.options, context, |_, _| Ok(()))
+    let (pki, early) = connect::open_to_serve(&directory, context)?;
+    serve(pki, early, &directory, &args.options, context, |_, _| Ok(()))
 }
 
-/// Serves an open PKI until a signal comes. `ready` is told once every door is open.
+/// Serves an open PKI until a signal comes; `early` is what has served its files until now. `ready` is told once
+/// every door is open.
 pub fn serve(
     pki: Pki,
+    early: Option<Early>,
     directory: &Path,
     options: &Options,
     context: &mut Context,
@@ -63,7 +65,7 @@ pub fn serve(
     if versions == Versions::Insecure {
         context.output.warn("INSECURE: PKI_INSECURE_TLS=1 lets clients speak TLS 1.2 with this service");
     }
-    let options = ServeOptions { sockets, notify, versions, ..ServeOptions::default() };
+    let options = ServeOptions { sockets, notify, versions, early, ..ServeOptions::default() };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
         CommandError::internal("cannot start the service")
             .because(&error)

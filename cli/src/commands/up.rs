@@ -59,7 +59,7 @@ pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> 
     if report.pki == PkiState::Found {
         without_effect(&args.init, context);
     }
-    serve::serve(pki, &directory, &args.serve, context, |_, context| {
+    serve::serve(pki, None, &directory, &args.serve, context, |_, context| {
         next(&report, context);
         Ok(())
     })

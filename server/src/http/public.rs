@@ -1,22 +1,28 @@
 //! What anyone may fetch by plain HTTP: CA certificates, lists, and the answers to ACME challenges.
 //!
-//! Files are served from memory, swapped as a whole when new ones are published: a request can name
-//! nothing but what lies on the shelf, and a thousand slow clients share one copy.
+//! What is served is swapped as a whole when new files are published: a request can name nothing but what
+//! lies on the shelf. Small files lie there in memory; of large ones only the open file does, which stays what
+//! it was when another takes its name, and is read piece by piece ([`content`]).
+//!
+//! While the store is still being opened the files of the directory are served by themselves ([`early_router`]):
+//! whoever asks for anything else is told to come back.
 //!
 //! Media types: PEM is `application/x-pem-file` (certificates and lists alike: `x-x509-ca-cert`
 //! would make browsers offer to trust it), DER is `application/pkix-cert` and `application/pkix-crl`
 //! (RFC 2585 §4).
 
+mod content;
 mod shelf;
+
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use bytes::Bytes;
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_MODIFIED_SINCE,
-    IF_NONE_MATCH, LAST_MODIFIED, X_CONTENT_TYPE_OPTIONS,
+    IF_NONE_MATCH, LAST_MODIFIED, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{Method, StatusCode};
 use time::OffsetDateTime;
@@ -26,6 +32,8 @@ use time::macros::format_description;
 use super::Route;
 use crate::Pki;
 use crate::clock;
+
+use content::Content;
 
 pub(crate) use shelf::{Filling, Shelf};
 
@@ -46,7 +54,7 @@ const MOST_AGE: i64 = 60;
 /// A file as it is served.
 #[derive(Clone, Debug)]
 pub(crate) struct Published {
-    body: Bytes,
+    content: Content,
     media: &'static str,
     etag: HeaderValue,
     modified: Option<OffsetDateTime>,
@@ -56,15 +64,15 @@ pub(crate) struct Published {
 impl Published {
     /// A file; `next_update` is that of the list in it, if it is one.
     pub(crate) fn new(
-        body: Vec<u8>,
+        content: impl Into<Content>,
         media: &'static str,
         modified: Option<OffsetDateTime>,
         next_update: Option<OffsetDateTime>,
     ) -> Published {
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &body);
-        let etag = format!("\"{}\"", hex::encode(digest.as_ref()));
+        let content = content.into();
+        let etag = format!("\"{}\"", content.tag());
         Published {
-            body: Bytes::from(body),
+            content,
             media,
             etag: HeaderValue::try_from(etag).unwrap_or(HeaderValue::from_static("\"\"")),
             modified,
@@ -91,7 +99,7 @@ impl Published {
 
     #[cfg(test)]
     pub(crate) fn text(&self) -> String {
-        String::from_utf8(self.body.to_vec()).unwrap()
+        String::from_utf8(self.content.whole().unwrap()).unwrap()
     }
 
     fn max_age(&self, now: OffsetDateTime) -> i64 {
@@ -129,6 +137,20 @@ pub(crate) fn is_public(path: &str) -> bool {
     named || ["/ca/", "/crl/", CHALLENGES].iter().any(|folder| path.starts_with(folder))
 }
 
+/// What it answers while the store is still being opened: what lies on this shelf.
+pub(crate) fn early_router(shelf: Arc<Shelf>) -> Router {
+    Router::new().fallback(answer_early).with_state(shelf)
+}
+
+async fn answer_early(State(shelf): State<Arc<Shelf>>, request: Request) -> Response {
+    match (shelf.find(request.uri().path()), request.method()) {
+        (Some(file), &Method::GET | &Method::HEAD) => {
+            file_response(&file, request.method(), request.headers(), clock::now())
+        }
+        (Some(_) | None, _) => not_yet("the service is starting, try again in a moment\n"),
+    }
+}
+
 /// Answers with what lies on the shelf.
 pub(crate) async fn answer(State(pki): State<Pki>, request: Request) -> Response {
     let path = request.uri().path();
@@ -159,12 +181,16 @@ pub(crate) async fn answer(State(pki): State<Pki>, request: Request) -> Response
 }
 
 fn file_response(file: &Published, method: &Method, asked: &HeaderMap, now: OffsetDateTime) -> Response {
+    if !file.content.is_intact() {
+        // Somebody has written over it. It is placed anew, and then served again.
+        return not_yet("this file is about to be replaced, try again in a moment\n");
+    }
     let modified = file.modified.filter(|modified| *modified <= now).and_then(http_date);
     let known = is_known(asked, file, modified.as_ref());
     let body = match *method {
         Method::HEAD => Body::empty(),
         _ if known => Body::empty(),
-        _ => Body::from(file.body.clone()),
+        _ => file.content.body(),
     };
     let mut response = Response::new(body);
     let headers = response.headers_mut();
@@ -181,7 +207,7 @@ fn file_response(file: &Published, method: &Method, asked: &HeaderMap, now: Offs
     }
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(file.media));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(CONTENT_LENGTH, HeaderValue::from(file.body.len()));
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(file.content.length()));
     response
 }
 
@@ -200,6 +226,13 @@ fn is_known(asked: &HeaderMap, file: &Published, modified: Option<&HeaderValue>)
 fn matches_etag(value: &HeaderValue, etag: &HeaderValue) -> bool {
     let (Ok(value), Ok(etag)) = (value.to_str(), etag.to_str()) else { return false };
     value.split(',').map(str::trim).any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+}
+
+/// It will be there: try again (RFC 9110 §15.6.4).
+fn not_yet(text: &str) -> Response {
+    let mut response = plain(StatusCode::SERVICE_UNAVAILABLE, text.to_owned());
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response
 }
 
 fn plain(status: StatusCode, text: String) -> Response {

@@ -20,6 +20,11 @@ impl PublicListener {
         Ok(PublicListener { listener: bind(address).await?, address })
     }
 
+    /// One that is bound already.
+    pub(crate) fn of(listener: std::net::TcpListener, address: SocketAddr) -> io::Result<PublicListener> {
+        Ok(PublicListener { listener: TcpListener::from_std(listener)?, address })
+    }
+
     /// Whether `address` could be bound now.
     pub(crate) fn probe(address: SocketAddr) -> Result<(), Error> {
         match std::net::TcpListener::bind(address) {

@@ -10,7 +10,7 @@ use trust::{Action, Permit};
 use super::{Error, Operation};
 use crate::Pki;
 use crate::listen::PublicListener;
-use crate::serve::ListenerState;
+use crate::serve::{ListenerState, early};
 use crate::settings::{self, Setting, Settings};
 
 /// How long an answer waits for the public listener to move: it takes milliseconds.
@@ -70,6 +70,10 @@ impl Operation for ConfigSet {
             _ => None,
         };
         settings::set(pki.store(), setting, self.value.as_deref(), &who, now.unix_timestamp())?;
+        if setting == Setting::CorePublicAddress && !pki.is_service() {
+            // The next start may not open what is not wanted any more.
+            early::remember(pki.layout(), pki.settings()?.public_address())?;
+        }
         if let Some(address) = moves {
             wait_for(pki, address);
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use store::{Entry, Key, Sequence};
 use tokio::sync::watch;
 
+use super::early;
 use crate::Pki;
 use crate::listen::Stop;
 use crate::settings::Settings;
@@ -93,6 +94,7 @@ impl Followers {
                 let tell = |to: &watch::Sender<Option<SocketAddr>>, address| {
                     to.send_if_modified(|held| std::mem::replace(held, address) != address);
                 };
+                early::remember_or_warn(pki, settings.public_address());
                 tell(&self.public, settings.public_address());
                 tell(&self.https, settings.https_address());
             }

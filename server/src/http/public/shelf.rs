@@ -1,4 +1,4 @@
-//! What is served, in memory: everyone who fetches a file shares one copy of it.
+//! What is served: everyone who fetches a file shares one copy of it, or one open file.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,6 +13,7 @@ use store::file::FileError;
 use time::OffsetDateTime;
 
 use super::Published;
+use super::content::{Content, LARGE};
 use crate::ops::Error;
 
 /// Everything that is served now, by path.
@@ -92,10 +93,16 @@ impl Filling<'_> {
         let published = match (self.before.get(&path), self.stamps.get(&path)) {
             (Some(known), Some(then)) if *then == stamp => known.clone().until(next_update),
             _ => {
-                let mut body = Vec::with_capacity(usize::try_from(found.len()).unwrap_or(0));
-                open.read_to_end(&mut body).map_err(failed)?;
                 let modified = OffsetDateTime::from_unix_timestamp(found.mtime()).ok();
-                let new = Published::new(body, media, modified, next_update);
+                let content = match found.len() > LARGE {
+                    true => Content::held(open, &found),
+                    false => {
+                        let mut body = Vec::with_capacity(usize::try_from(found.len()).unwrap_or(0));
+                        open.read_to_end(&mut body).map_err(failed)?;
+                        Content::from(body)
+                    }
+                };
+                let new = Published::new(content, media, modified, next_update);
                 match self.before.get(&path) {
                     Some(before) => new.after(before),
                     None => new,
@@ -143,14 +150,14 @@ mod tests {
         assert!(shelf.find("/ca.crl").is_none(), "nobody is served yet");
         shelf.open();
         fill(&shelf).unwrap();
-        assert_eq!(shelf.find("/ca.crl").unwrap().body, "one");
+        assert_eq!(shelf.find("/ca.crl").unwrap().text(), "one");
         store::file::place(&file, b"two", store::file::Visibility::Public, store::file::OnExisting::Replace)
             .unwrap();
         fill(&shelf).unwrap();
-        assert_eq!(shelf.find("/ca.crl").unwrap().body, "two");
+        assert_eq!(shelf.find("/ca.crl").unwrap().text(), "two");
         let failed = shelf.fill(|_| Err(Error::Nameless));
         assert!(failed.is_err());
-        assert_eq!(shelf.find("/ca.crl").unwrap().body, "two");
+        assert_eq!(shelf.find("/ca.crl").unwrap().text(), "two");
         fs::remove_file(&file).unwrap();
         fill(&shelf).unwrap();
         assert!(shelf.find("/ca.crl").is_none());
