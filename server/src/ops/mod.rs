@@ -22,6 +22,7 @@ pub mod info;
 pub mod inventory;
 pub mod issue;
 mod project;
+pub(crate) mod redeem;
 pub mod revoke;
 mod select;
 mod shape;

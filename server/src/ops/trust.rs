@@ -10,7 +10,7 @@ pub mod edit;
 mod error;
 pub mod list;
 pub mod project;
-mod reachable;
+pub(crate) mod reachable;
 pub mod remove;
 pub mod token;
 pub mod view;

@@ -10,6 +10,7 @@ use super::blocking;
 use super::envelope::{Failure, Reply};
 use crate::http::{Desk, VERSION};
 use crate::ops::config::ConfigList;
+use crate::ops::trust::reachable::reachable;
 use crate::own::{self, Own};
 use crate::{Pki, clock};
 
@@ -62,7 +63,7 @@ fn trusted(
     about.insert(
         "environment".to_owned(),
         json!({
-            "addresses": [],
+            "addresses": reachable(pki)?.addresses,
             "architectures": [uname.machine().to_string_lossy()],
             "certificate": certificate.as_ref().map(ca::cert::Certificate::to_pem).unwrap_or_default(),
             "certificate_fingerprint": certificate.map(|own| own.fingerprint().to_string()).unwrap_or_default(),

@@ -5,7 +5,7 @@
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use http::header::{CONTENT_TYPE, HeaderValue};
+use http::header::{CONTENT_TYPE, ETAG, HeaderValue, LOCATION};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -17,6 +17,12 @@ use crate::http::problem;
 pub(super) enum Reply {
     /// It is done; this is what there is to know.
     Done(Value),
+    /// As [`Reply::Done`], with the version of what is shown (RFC 9110 §8.8.3).
+    Shown { metadata: Value, tag: String },
+    /// It is done, and there is something new.
+    Created { location: String },
+    /// There is an operation now, which goes on.
+    Started { location: String, operation: Value },
 }
 
 /// Why there is none.
@@ -29,6 +35,14 @@ pub(super) struct Failure {
 impl Failure {
     pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Failure {
         Failure { status, message: message.into() }
+    }
+
+    pub(super) fn forbidden(message: impl Into<String>) -> Failure {
+        Failure::new(StatusCode::FORBIDDEN, message)
+    }
+
+    pub(super) fn invalid(message: impl Into<String>) -> Failure {
+        Failure::new(StatusCode::BAD_REQUEST, message)
     }
 
     pub(super) fn not_found(message: impl Into<String>) -> Failure {
@@ -60,6 +74,25 @@ impl IntoResponse for Reply {
         };
         match &self {
             Reply::Done(metadata) => answer(StatusCode::OK, &Envelope { metadata, ..done }),
+            Reply::Shown { metadata, tag } => {
+                let mut response = answer(StatusCode::OK, &Envelope { metadata, ..done });
+                if let Ok(tag) = HeaderValue::try_from(tag.as_str()) {
+                    response.headers_mut().insert(ETAG, tag);
+                }
+                response
+            }
+            Reply::Created { location } => at(location, answer(StatusCode::CREATED, &done)),
+            Reply::Started { location, operation } => {
+                let started = Envelope {
+                    r#type: "async",
+                    status: "Operation created",
+                    status_code: 100,
+                    operation: location,
+                    metadata: operation,
+                    ..done
+                };
+                at(location, answer(StatusCode::ACCEPTED, &started))
+            }
         }
     }
 }
@@ -77,6 +110,13 @@ impl IntoResponse for Failure {
         };
         answer(self.status, &failed)
     }
+}
+
+fn at(location: &str, mut response: Response) -> Response {
+    if let Ok(location) = HeaderValue::try_from(location) {
+        response.headers_mut().insert(LOCATION, location);
+    }
+    response
 }
 
 fn answer(status: StatusCode, envelope: &Envelope<'_>) -> Response {
@@ -102,27 +142,41 @@ mod tests {
 
     use super::*;
 
-    async fn parts(response: Response) -> (u16, Value) {
+    async fn parts(response: Response) -> (u16, Option<String>, Value) {
+        let location = response.headers().get(LOCATION).map(|at| at.to_str().unwrap().to_owned());
         let status = response.status().as_u16();
         let body = response.into_body().collect().await.unwrap().to_bytes();
-        (status, serde_json::from_slice(&body).unwrap())
+        (status, location, serde_json::from_slice(&body).unwrap())
     }
 
     #[tokio::test]
     async fn every_answer_has_every_field_as_lxd_has_it() {
-        let (status, done) = parts(Reply::Done(json!(["/1.0"])).into_response()).await;
+        let (status, _, done) = parts(Reply::Done(json!(["/1.0"])).into_response()).await;
         assert_eq!(status, 200);
         assert_eq!(
             done,
             json!({"type": "sync", "status": "Success", "status_code": 200, "operation": "",
                    "error_code": 0, "error": "", "metadata": ["/1.0"]})
         );
-        let (status, failed) = parts(Failure::not_found("nothing").into_response()).await;
-        assert_eq!(status, 404);
+        let location = "/1.0/certificates/ab".to_owned();
+        let (status, at, created) =
+            parts(Reply::Created { location: location.clone() }.into_response()).await;
+        assert_eq!((status, at, &created["type"]), (201, Some(location), &json!("sync")));
+        let location = "/1.0/operations/1".to_owned();
+        let started = Reply::Started { location: location.clone(), operation: json!({"id": "1"}) };
+        let (status, at, started) = parts(started.into_response()).await;
+        assert_eq!((status, at), (202, Some(location.clone())));
+        assert_eq!(
+            started,
+            json!({"type": "async", "status": "Operation created", "status_code": 100,
+                   "operation": location, "error_code": 0, "error": "", "metadata": {"id": "1"}})
+        );
+        let (status, _, failed) = parts(Failure::forbidden("not authorized").into_response()).await;
+        assert_eq!(status, 403);
         assert_eq!(
             failed,
             json!({"type": "error", "status": "", "status_code": 0, "operation": "",
-                   "error_code": 404, "error": "nothing", "metadata": null})
+                   "error_code": 403, "error": "not authorized", "metadata": null})
         );
     }
 }

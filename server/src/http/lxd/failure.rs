@@ -8,6 +8,7 @@ use super::envelope::Failure;
 use crate::http::operation::Refusal;
 use crate::http::problem;
 use crate::ops::Error;
+use crate::ops::trust::TrustError;
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
@@ -38,6 +39,8 @@ fn status(error: &Error) -> Option<StatusCode> {
             trust::Error::Token(TokenError::NotFound) => Some(StatusCode::NOT_FOUND),
             _ => None,
         },
+        // The precondition of RFC 9110 §13.1.1 was false.
+        Error::TrustChange(TrustError::Changed { .. }) => Some(StatusCode::PRECONDITION_FAILED),
         _ => None,
     }
 }

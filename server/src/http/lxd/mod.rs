@@ -6,9 +6,11 @@
 //! API nothing else is promised: `api_extensions` names what clients may count on, and no more.
 
 mod about;
+mod certificates;
 mod entrance;
 mod envelope;
 mod failure;
+mod operations;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -34,7 +36,17 @@ pub(super) fn routes() -> Vec<Route> {
         path: path.to_owned(),
         action,
     };
-    vec![route("GET", "/", None), route("GET", "/1.0", None)]
+    vec![
+        route("GET", "/", None),
+        route("GET", "/1.0", None),
+        route("GET", "/1.0/certificates", Some(Action::Read)),
+        // Whoever is not let in may redeem a token, and nothing else.
+        route("POST", "/1.0/certificates", None),
+        route("GET", "/1.0/certificates/{fingerprint}", Some(Action::Read)),
+        route("PUT, PATCH, DELETE", "/1.0/certificates/{fingerprint}", Some(Action::Trust)),
+        route("GET", "/1.0/operations", Some(Action::Trust)),
+        route("GET, DELETE", "/1.0/operations/{id}", Some(Action::Trust)),
+    ]
 }
 
 /// What the HTTPS listener answers: LXD's API, the operations of the socket, and the public files.
@@ -43,6 +55,16 @@ pub(super) fn router(operations: Router<Desk>, desk: Desk) -> Router {
         .route(BACKUP_PATH, post(backup::answer))
         .route("/", get(about::root))
         .route("/1.0", get(about::server))
+        .route("/1.0/certificates", get(certificates::list).post(certificates::add))
+        .route(
+            "/1.0/certificates/{fingerprint}",
+            get(certificates::show)
+                .put(certificates::replace)
+                .patch(certificates::update)
+                .delete(certificates::remove),
+        )
+        .route("/1.0/operations", get(operations::list))
+        .route("/1.0/operations/{id}", get(operations::show).delete(operations::cancel))
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(desk.clone(), entrance::enter))
@@ -81,4 +103,29 @@ async fn blocking(
         answer
     });
     running.await.unwrap_or_else(|_panicked| Err(Refusal::Panicked.into()))
+}
+
+/// Whether a query asks for the objects themselves, not only where they are.
+fn is_recursive(query: Option<&str>) -> bool {
+    let value = query.unwrap_or_default().split('&').find_map(|part| part.strip_prefix("recursion="));
+    value.is_some_and(|value| value != "0" && !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recursion_is_asked_for_by_a_number() {
+        for (query, wanted) in [
+            (None, false),
+            (Some("recursion=1"), true),
+            (Some("project=default&recursion=1"), true),
+            (Some("recursion=0"), false),
+            (Some("recursion="), false),
+            (Some("norecursion=1"), false),
+        ] {
+            assert_eq!(is_recursive(query), wanted, "{query:?}");
+        }
+    }
 }

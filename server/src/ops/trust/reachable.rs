@@ -11,7 +11,7 @@ use crate::ops::Error;
 use crate::own::{self, Own};
 
 /// Where clients find the service: `core.external_address` first, then every address that it listens on.
-pub(super) fn reachable(pki: &Pki) -> Result<Reachable, Error> {
+pub(crate) fn reachable(pki: &Pki) -> Result<Reachable, Error> {
     let settings = pki.settings()?;
     let Some(listens) = settings.https_address() else {
         return Err(trust::Error::from(TokenError::NotListening).into());

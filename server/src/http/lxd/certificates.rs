@@ -1,0 +1,288 @@
+//! `/1.0/certificates`: who is trusted by a certificate.
+
+use std::sync::Arc;
+
+use axum::extract::{Extension, Path, RawQuery, Request, State};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use ca::cert::{Certificate, CertificateError};
+use http::header::{HeaderMap, IF_MATCH};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use trust::token::WireToken;
+use trust::{Action, Presented};
+
+use super::envelope::{Failure, Reply};
+use super::{blocking, is_recursive, operations};
+use crate::http::{Desk, operation};
+use crate::listen::Caller;
+use crate::ops::redeem::{Redemption, redeem};
+use crate::ops::trust::add::TrustAdd;
+use crate::ops::trust::edit::TrustEdit;
+use crate::ops::trust::list::{TrustList, TrustShow};
+use crate::ops::trust::remove::TrustRemove;
+use crate::ops::trust::token::TokenCreate;
+use crate::ops::trust::view::{RightsWanted, TrustView};
+use crate::ops::view::Selector;
+use crate::{Pki, clock, ops};
+
+/// What is posted. Fields that are not known are passed over, as LXD does.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Posted {
+    /// Base64 over DER.
+    certificate: String,
+    name: String,
+    /// The token, as clients up to LXD 5.0 send it.
+    password: String,
+    /// Clients in Go write `null` for none.
+    projects: Option<Vec<String>>,
+    restricted: bool,
+    token: bool,
+    /// The same, as later ones do.
+    trust_token: String,
+    r#type: String,
+}
+
+impl Posted {
+    /// The secret that somebody would be let in by.
+    fn secret(&self) -> Option<&str> {
+        [&self.trust_token, &self.password].into_iter().map(String::as_str).find(|text| !text.is_empty())
+    }
+
+    fn kind(&self) -> &str {
+        if self.r#type.is_empty() { "client" } else { &self.r#type }
+    }
+
+    fn rights(&self) -> RightsWanted {
+        RightsWanted {
+            kind: self.kind().to_owned(),
+            restricted: self.restricted,
+            projects: self.projects.clone().unwrap_or_default(),
+        }
+    }
+}
+
+/// What an entry is to be.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Put {
+    /// PEM; empty for the one that is there.
+    certificate: Option<String>,
+    name: Option<String>,
+    projects: Option<Vec<String>>,
+    restricted: Option<bool>,
+    r#type: Option<String>,
+}
+
+/// Whoever is trusted by a certificate, as far as whoever asks may see them.
+pub(super) async fn list(
+    State(desk): State<Desk>,
+    Extension(presented): Extension<Arc<Presented>>,
+    RawQuery(query): RawQuery,
+) -> Result<Reply, Failure> {
+    let recursive = is_recursive(query.as_deref());
+    let work = move |pki: &Pki| {
+        let entries = pki.run(TrustList {}, &presented, clock::now())?;
+        let shown = entries.iter().filter_map(|entry| match recursive {
+            true => object(entry),
+            false => Some(json!(location(entry.fingerprint.as_deref()?))),
+        });
+        Ok(Reply::Done(shown.collect()))
+    };
+    blocking(desk, Action::Read, work).await
+}
+
+/// One of them.
+pub(super) async fn show(
+    State(desk): State<Desk>,
+    Extension(presented): Extension<Arc<Presented>>,
+    Path(word): Path<String>,
+) -> Result<Reply, Failure> {
+    let work = move |pki: &Pki| {
+        let entry = one(pki, &presented, word)?;
+        let metadata = object(&entry).ok_or_else(nobody)?;
+        Ok(Reply::Shown { metadata, tag: format!("\"{}\"", entry.version) })
+    };
+    blocking(desk, Action::Read, work).await
+}
+
+/// Adds a certificate, makes a token, or redeems one: what it is depends on who asks.
+pub(super) async fn add(
+    State(desk): State<Desk>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Result<Reply, Failure> {
+    let posted: Posted = operation::parse(request, &desk.limits).await?;
+    let work = move |pki: &Pki| {
+        let presented = &*caller.presented;
+        match pki.admit(presented, clock::now()) {
+            Ok(_) if posted.token => token(pki, presented, &posted),
+            Ok(_) if !posted.certificate.is_empty() => certificate(pki, presented, &posted),
+            Ok(_) | Err(ops::Error::Refused(_)) if posted.secret().is_some() => {
+                let_in(pki, &caller, posted.secret().unwrap_or_default())
+            }
+            Ok(_) => Err(Failure::invalid("Client is already trusted")),
+            Err(error) => Err(error.into()),
+        }
+    };
+    blocking(desk, Action::Trust, work).await
+}
+
+/// Replaces what can be changed of an entry.
+pub(super) async fn replace(
+    State(desk): State<Desk>,
+    Extension(presented): Extension<Arc<Presented>>,
+    Path(word): Path<String>,
+    request: Request,
+) -> Result<Reply, Failure> {
+    change(desk, presented, word, request).await
+}
+
+/// The same for the fields that are named.
+pub(super) async fn update(
+    State(desk): State<Desk>,
+    Extension(presented): Extension<Arc<Presented>>,
+    Path(word): Path<String>,
+    request: Request,
+) -> Result<Reply, Failure> {
+    change(desk, presented, word, request).await
+}
+
+/// Removes an entry; its certificate is denied from then on.
+pub(super) async fn remove(
+    State(desk): State<Desk>,
+    Extension(presented): Extension<Arc<Presented>>,
+    Path(word): Path<String>,
+) -> Result<Reply, Failure> {
+    let work = move |pki: &Pki| {
+        let entry = one(pki, &presented, word)?;
+        let which = Selector::Word(entry.fingerprint.ok_or_else(nobody)?);
+        pki.run(TrustRemove { which, revoke: false, reason: None }, &presented, clock::now())?;
+        Ok(Reply::Done(json!({})))
+    };
+    blocking(desk, Action::Trust, work).await
+}
+
+async fn change(
+    desk: Desk,
+    presented: Arc<Presented>,
+    word: String,
+    request: Request,
+) -> Result<Reply, Failure> {
+    let expected = expected(request.headers())?;
+    let put: Put = operation::parse(request, &desk.limits).await?;
+    let work = move |pki: &Pki| {
+        let entry = one(pki, &presented, word)?;
+        let fingerprint = entry.fingerprint.clone().ok_or_else(nobody)?;
+        if let Some(pem) = put.certificate.as_deref().filter(|pem| !pem.trim().is_empty()) {
+            let new = Certificate::from_pem(pem.as_bytes()).map_err(unreadable)?;
+            if new.fingerprint().to_string() != fingerprint {
+                return Err(Failure::invalid(
+                    "an entry's certificate is replaced by its renewal; add another certificate by itself",
+                ));
+            }
+        }
+        let edit = TrustEdit {
+            word: fingerprint,
+            name: put.name.filter(|name| !name.is_empty()),
+            kind: put.r#type.filter(|kind| !kind.is_empty()),
+            restricted: put.restricted,
+            projects: put.projects,
+            version: expected,
+        };
+        pki.run(edit, &presented, clock::now())?;
+        Ok(Reply::Done(json!({})))
+    };
+    blocking(desk, Action::Trust, work).await
+}
+
+/// The version that `If-Match` names (RFC 9110 §13.1.1); `*` and nothing are any.
+fn expected(headers: &HeaderMap) -> Result<Option<u64>, Failure> {
+    let Some(tag) = headers.get(IF_MATCH) else { return Ok(None) };
+    let tag = tag.to_str().unwrap_or_default().trim();
+    if tag == "*" || tag.is_empty() {
+        return Ok(None);
+    }
+    let version = tag.trim_matches('"').parse::<u64>();
+    // What is no tag of ours fits nothing that there is.
+    Ok(Some(version.unwrap_or(u64::MAX)))
+}
+
+fn token(pki: &Pki, presented: &Presented, posted: &Posted) -> Result<Reply, Failure> {
+    if !posted.certificate.is_empty() {
+        return Err(Failure::invalid("Can't use certificate if token is requested"));
+    }
+    if posted.kind() != "client" {
+        return Err(Failure::invalid("Tokens can only be issued for client certificates"));
+    }
+    let create = TokenCreate { name: posted.name.clone(), rights: posted.rights() };
+    operations::started(&pki.run(create, presented, clock::now())?)
+}
+
+fn certificate(pki: &Pki, presented: &Presented, posted: &Posted) -> Result<Reply, Failure> {
+    let no_base64 = |_| Failure::invalid("the certificate can't be read: it must be base64 over DER");
+    let der = STANDARD.decode(&posted.certificate).map_err(no_base64)?;
+    let certificate = Certificate::from_der(&der).map_err(unreadable)?;
+    let add = TrustAdd {
+        certificate: certificate.to_pem(),
+        name: Some(posted.name.clone()).filter(|name| !name.is_empty()),
+        rights: posted.rights(),
+    };
+    pki.run(add, presented, clock::now())?;
+    Ok(Reply::Created { location: location(&certificate.fingerprint().to_string()) })
+}
+
+/// Lets the holder of this connection's certificate in by a token.
+fn let_in(pki: &Pki, caller: &Caller, text: &str) -> Result<Reply, Failure> {
+    let Presented::Certificate(holder) = &*caller.presented else {
+        return Err(Failure::invalid("No client certificate provided"));
+    };
+    // What is no token at all is taken for a password, and there is none.
+    let Ok(token) = WireToken::decode(text) else {
+        tracing::warn!(remote = %caller.remote, fingerprint = %holder.fingerprint(), "a bad password or token");
+        return Err(Failure::forbidden("not authorized"));
+    };
+    match redeem(pki, holder, &token.secret, clock::now()) {
+        Ok(Redemption::Trusted { name }) => {
+            tracing::info!(remote = %caller.remote, fingerprint = %holder.fingerprint(), %name, "let in by a token");
+            Ok(Reply::Created { location: location(&holder.fingerprint().to_string()) })
+        }
+        Ok(Redemption::AlreadyTrusted) => {
+            Err(Failure::new(http::StatusCode::CONFLICT, "Client is already trusted"))
+        }
+        Err(error) => {
+            let reason = crate::http::problem::in_words(&error);
+            tracing::warn!(remote = %caller.remote, fingerprint = %holder.fingerprint(), reason, "no token for it");
+            Err(error.into())
+        }
+    }
+}
+
+fn one(pki: &Pki, presented: &Presented, word: String) -> Result<TrustView, Failure> {
+    Ok(pki.run(TrustShow { word }, presented, clock::now())?)
+}
+
+fn unreadable(error: CertificateError) -> Failure {
+    ops::Error::from(ca::Error::from(error)).into()
+}
+
+fn nobody() -> Failure {
+    Failure::not_found("Certificate not found")
+}
+
+fn location(fingerprint: &str) -> String {
+    format!("/1.0/certificates/{fingerprint}")
+}
+
+/// An entry as LXD shows it; `None` for a user of this machine, who has no certificate.
+fn object(entry: &TrustView) -> Option<Value> {
+    Some(json!({
+        "certificate": entry.certificate.as_deref()?,
+        "fingerprint": entry.fingerprint.as_deref()?,
+        "name": entry.name,
+        "projects": entry.rights.projects,
+        "restricted": entry.rights.restricted,
+        "type": entry.rights.kind,
+    }))
+}
