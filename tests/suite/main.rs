@@ -28,6 +28,7 @@ mod inputs;
 mod interop;
 mod killed_service;
 mod linearizable;
+mod lxc;
 mod one_directory;
 mod packaging;
 mod passwd;
