@@ -1,8 +1,23 @@
-//! What HAProxy in front of us needs: so far the files it reads certificates from.
+//! What HAProxy in front of us needs: the files it reads, and the words it is told while it runs.
 //!
-//! What this crate refuses to know: how certificates are issued.
+//! `haproxy.cfg` beside the sources is the small configuration for one domain, to be edited by hand.
+//! [`render()`] writes larger ones from a [`Site`]; [`bundle`] writes the file with a certificate and its key.
+//! [`runtime`] talks to the running process.
+//!
+//! What this crate refuses: to know how certificates are issued, and to commit a CA or a CRL to a running
+//! HAProxy. 2.6 then loses later updates of certificates while it answers "Success!", and crashes
+//! (haproxy issue 3165). A revocation is in force by the map of [`RevokedKey`]s instead.
 
 pub mod bundle;
 mod error;
+mod render;
+mod revoked;
+pub mod runtime;
+mod site;
 
 pub use error::Error;
+pub use render::{Rendered, render};
+pub use revoked::{IssuerKey, RevokedKey};
+pub use site::{
+    Clients, Demand, Domain, FilePath, Label, Limits, Node, Privileges, ProxyHeader, Route, Site, Speech,
+};

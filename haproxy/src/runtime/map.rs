@@ -1,0 +1,173 @@
+//! Maps of a running HAProxy: the revoked certificates and the ACME challenges.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use super::Runtime;
+use super::channel::Command;
+use crate::{Error, FilePath, RevokedKey};
+
+/// Where challenges are asked for, RFC 8555 §8.3.
+const CHALLENGES: &str = "/.well-known/acme-challenge/";
+
+/// Above so many changes a map is replaced as a whole.
+const MANY: usize = 200;
+
+/// What the synchronisation of a map has done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MapChange {
+    /// Entries that were missing.
+    pub added: usize,
+    /// Entries that had to go.
+    pub removed: usize,
+}
+
+/// An HTTP-01 challenge and its answer, RFC 8555 §8.3.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Challenge {
+    path: String,
+    answer: String,
+}
+
+impl Challenge {
+    /// A token, and the key authorization that begins with it (RFC 8555 §8.1).
+    pub fn new(token: &str, key_authorization: &str) -> Result<Challenge, Error> {
+        const LIMIT: usize = 256;
+        let base64url = |text: &str| {
+            !text.is_empty()
+                && text.len() <= LIMIT
+                && text.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"-_".contains(&octet))
+        };
+        if !base64url(token) {
+            return Err(Error::word("a challenge's token", token, "base64url, at most 256 octets"));
+        }
+        let rule = "the token, a dot and a thumbprint in base64url";
+        match key_authorization.split_once('.') {
+            Some((first, thumbprint)) if first == token && base64url(thumbprint) => {
+                Ok(Challenge { path: format!("{CHALLENGES}{token}"), answer: key_authorization.to_owned() })
+            }
+            Some(_) | None => Err(Error::word("a key authorization", key_authorization, rule)),
+        }
+    }
+}
+
+/// The text of the file that a HAProxy reads its map of revoked certificates from when it starts.
+pub fn revoked_file(revoked: &BTreeSet<RevokedKey>) -> String {
+    revoked.iter().fold(String::new(), |mut text, key| {
+        let _ = writeln!(text, "{key} 1");
+        text
+    })
+}
+
+impl Runtime {
+    /// Makes the map that was read from `map` hold exactly these certificates.
+    ///
+    /// What is missing is added before anything is removed, and is in force for the next request of every
+    /// connection. The map is read again at the end: an answer without an error proves it.
+    pub fn keep_revoked(&self, map: &FilePath, wanted: &BTreeSet<RevokedKey>) -> Result<MapChange, Error> {
+        let entries = self.entries(map)?;
+        let read: Vec<_> = entries.iter().map(|(key, _)| key.parse::<RevokedKey>().ok()).collect();
+        let present: BTreeSet<_> = read.iter().copied().flatten().collect();
+        let missing: Vec<_> = wanted.difference(&present).copied().collect();
+        let surplus: Vec<_> = present.difference(wanted).copied().collect();
+        let change =
+            MapChange { added: missing.len(), removed: entries.len() - (present.len() - surplus.len()) };
+        // An entry that stands twice or is none of ours can't be told apart by its key.
+        let foreign = present.len() != entries.len();
+        if foreign || missing.len() + surplus.len() > MANY {
+            self.replace(map, wanted)?;
+        } else {
+            self.add(map, None, &missing)?;
+            for key in &surplus {
+                let line = format!("del map {map} {key}");
+                self.silently(&line, &self.ask(&line)?)?;
+            }
+        }
+        if change == (MapChange { added: 0, removed: 0 }) {
+            return Ok(change);
+        }
+        let found = self.entries(map)?;
+        let same = found.len() == wanted.len()
+            && found.iter().all(|(key, _)| key.parse().is_ok_and(|key| wanted.contains(&key)));
+        match same {
+            true => Ok(change),
+            false => Err(Error::MapDiffers {
+                instance: self.address.to_string(),
+                map: map.to_string(),
+                found: found.len(),
+                wanted: wanted.len(),
+            }),
+        }
+    }
+
+    /// Builds a new version of a map beside the one in force, and puts it in force at once.
+    fn replace(&self, map: &FilePath, wanted: &BTreeSet<RevokedKey>) -> Result<(), Error> {
+        let line = format!("prepare map {map}");
+        let answer = self.ask(&line)?;
+        let version = answer.strip_prefix("New version created: ").and_then(|text| text.parse::<u32>().ok());
+        let version = version.ok_or_else(|| self.unexpected(&line, &answer))?;
+        let all: Vec<_> = wanted.iter().copied().collect();
+        self.add(map, Some(version), &all)?;
+        let line = format!("commit map @{version} {map}");
+        self.silently(&line, &self.ask(&line)?)
+    }
+
+    fn add(&self, map: &FilePath, version: Option<u32>, keys: &[RevokedKey]) -> Result<(), Error> {
+        let line = match version {
+            Some(version) => format!("add map @{version} {map}"),
+            None => format!("add map {map}"),
+        };
+        // A serial number is 20 octets at most, so a line has 40 + 1 + 64 + 3 at most.
+        let fit = (self.bounds.command.saturating_sub(line.len() + 8) / 108).max(1);
+        for keys in keys.chunks(fit) {
+            let payload = keys.iter().fold(String::new(), |mut text, key| {
+                let _ = writeln!(text, "{key} 1");
+                text
+            });
+            let answer = self.exchange(&Command { line: &line, payload: Some(&payload) })?;
+            self.silently(&line, &answer)?;
+        }
+        Ok(())
+    }
+
+    /// Lets HAProxy answer a challenge. An older answer to the same one goes.
+    pub fn present(&self, map: &FilePath, challenge: &Challenge) -> Result<(), Error> {
+        self.withdraw(map, challenge)?;
+        let line = format!("add map {map} {} {}", challenge.path, challenge.answer);
+        self.silently(&line, &self.ask(&line)?)?;
+        let found = self.entries(map)?.into_iter().filter(|(path, _)| *path == challenge.path);
+        match found.map(|(_, answer)| answer).collect::<Vec<_>>() == [challenge.answer.as_str()] {
+            true => Ok(()),
+            false => Err(self.unexpected(&line, "nothing, and the map does not hold it")),
+        }
+    }
+
+    /// Takes a challenge away. It is no error if it isn't there.
+    pub fn withdraw(&self, map: &FilePath, challenge: &Challenge) -> Result<(), Error> {
+        let line = format!("del map {map} {}", challenge.path);
+        match self.ask(&line)?.as_str() {
+            "" | "Key not found." => Ok(()),
+            answer => Err(self.unexpected(&line, answer)),
+        }
+    }
+
+    /// Keys and values of a map.
+    fn entries(&self, map: &FilePath) -> Result<Vec<(String, String)>, Error> {
+        let line = format!("show map {map}");
+        let answer = self.ask(&line)?;
+        let entry = |text: &str| {
+            let mut words = text.splitn(3, ' ');
+            let address = words.next()?.strip_prefix("0x")?;
+            let (key, value) = (words.next()?, words.next()?);
+            address.bytes().all(|octet| octet.is_ascii_hexdigit()).then(|| (key.to_owned(), value.to_owned()))
+        };
+        answer.lines().map(|text| entry(text).ok_or_else(|| self.unexpected(&line, text))).collect()
+    }
+
+    fn silently(&self, line: &str, answer: &str) -> Result<(), Error> {
+        match answer {
+            "" => Ok(()),
+            _ => Err(self.unexpected(line, answer)),
+        }
+    }
+}
