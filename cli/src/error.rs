@@ -173,6 +173,13 @@ impl CommandError {
         }
     }
 
+    /// Whether it is one of the refusals that Multipass knows too: those are told as it tells them.
+    pub fn is_in_multipass_words(&self) -> bool {
+        self.kind == Kind::Denied
+            && (self.message == trust::Refusal::NotAuthenticated.answer()
+                || self.message.starts_with("Passphrase is not "))
+    }
+
     /// With a line that says what the user can do.
     pub fn hint(mut self, hint: impl Into<String>) -> CommandError {
         self.hints.push(hint.into());

@@ -42,16 +42,29 @@ use output::{Format, Manner, Output, Paint, Talk};
 pub fn main(args: impl IntoIterator<Item = OsString>, environment: Environment) -> ExitCode {
     hygiene::keep_secrets_in();
     let args: Vec<OsString> = args.into_iter().collect();
-    let parsed =
-        Cli::command().try_get_matches_from(&args).and_then(|matches| Cli::from_arg_matches(&matches));
+    let parsed = Cli::command().try_get_matches_from(&args).and_then(|matches| {
+        let words = words(&matches);
+        Cli::from_arg_matches(&matches).map(|cli| (cli, words))
+    });
     let code = match parsed {
-        Ok(cli) => run(cli, environment),
+        Ok((cli, words)) => run(cli, &words, environment),
         Err(error) => explain(&error, &args, &environment),
     };
     ExitCode::from(code)
 }
 
-fn run(cli: Cli, environment: Environment) -> u8 {
+/// The words that call a command, like `trust add`.
+fn words(matches: &clap::ArgMatches) -> String {
+    let mut words = Vec::new();
+    let mut next = matches.subcommand();
+    while let Some((word, below)) = next {
+        words.push(word);
+        next = below.subcommand();
+    }
+    words.join(" ")
+}
+
+fn run(cli: Cli, words: &str, environment: Environment) -> u8 {
     let output = Output::of_the_process(manner(&cli.global, &environment));
     logging::start(&cli.global, &environment);
     let mut context = Context { environment, global: cli.global, output };
@@ -62,7 +75,7 @@ fn run(cli: Cli, environment: Environment) -> u8 {
     match ended {
         Ok(outcome) => outcome.exit_code(),
         Err(error) => {
-            context.output.error(&error);
+            context.output.failed(words, &error);
             error.kind.exit_code()
         }
     }

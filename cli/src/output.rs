@@ -287,6 +287,16 @@ impl Output {
         }
     }
 
+    /// Says why the command of these words failed; in Multipass's words what Multipass says too.
+    pub fn failed(&mut self, words: &str, error: &CommandError) {
+        if self.format == Format::Json || !error.is_in_multipass_words() {
+            return self.error(error);
+        }
+        let mut lines = error.message.lines();
+        self.speak(None, &format!("{words} failed: {}", lines.next().unwrap_or_default()));
+        lines.for_each(|line| self.speak(None, line));
+    }
+
     /// A progress bar over `total` steps: on a terminal only, and not under `--quiet`.
     pub fn progress(&self, total: u64) -> Progress {
         match (self.speech_stream, self.talk) {

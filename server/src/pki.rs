@@ -7,13 +7,14 @@
 mod admission;
 mod adopt;
 pub(crate) mod directory;
+mod local;
 mod open;
 mod publish;
 mod run;
 mod trusted;
 
 use std::path::Path;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use arc_swap::ArcSwap;
@@ -33,6 +34,7 @@ use store::seal::SealingKey;
 use store::{OpenReport, Store};
 use time::OffsetDateTime;
 use trust::Gate;
+use trust::local::throttle::{Pace, Slots, Throttle};
 
 use crate::challenge::ChallengeBoard;
 use crate::http::public::Shelf;
@@ -89,6 +91,10 @@ struct Shared {
     acme_gate: acme::client::Gate,
     certificates: Mutex<Option<publish::OnRecord>>,
     trusted: Mutex<trusted::Seen>,
+    /// Whether the socket was open to everybody in the life of this process.
+    socket_opened: AtomicBool,
+    throttle: Throttle<u32>,
+    slots: Slots,
 }
 
 impl Pki {
@@ -295,6 +301,9 @@ impl Pki {
                 acme_gate: acme::client::Gate::default(),
                 certificates: Mutex::default(),
                 trusted: Mutex::default(),
+                socket_opened: AtomicBool::new(false),
+                throttle: Throttle::new(Pace::DEFAULT),
+                slots: Slots::default(),
             }),
             store,
         })

@@ -11,10 +11,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::http::{Desk, socket_router};
 use crate::limits::Limits;
-use crate::listen::{self, LocalSocket, Stop, Terms};
+use crate::listen::{self, LocalSocket, SocketMode, Stop, Terms};
 use crate::tls::Versions;
 use crate::{Pki, clock, jobs, ops};
 use door::Door;
@@ -102,7 +103,8 @@ pub async fn serve(
     let limits = Arc::new(options.limits);
     let stop = Stop::new();
     pki.set_stop(stop.clone());
-    let sockets = paths.iter().map(|path| LocalSocket::bind(path)).collect::<Result<Vec<_>, _>>()?;
+    let mode = pki.socket_mode().map_err(Box::new)?;
+    let sockets = paths.iter().map(|path| LocalSocket::bind(path, mode)).collect::<Result<Vec<_>, _>>()?;
     let seen = pki.store().head();
     pki.shelf().open();
     pki.fill_shelf(clock::now()).map_err(Box::new)?;
@@ -144,6 +146,11 @@ pub async fn serve(
     let (follower, told) = (pki.clone(), stop.clone());
     tasks.spawn_blocking(move || followers.follow(&follower, seen, &told));
 
+    if mode != SocketMode::Everyone {
+        let (local, paths, told) = (pki.clone(), serving.sockets.clone(), stop.clone());
+        tasks.spawn_blocking(move || open_when_due(&local, &paths, &told));
+    }
+
     let notify = options.notify.as_deref();
     let tell = |state: &str| notify::tell(notify, state);
     tell("READY=1")
@@ -158,6 +165,30 @@ pub async fn serve(
         }
     }
     Ok(())
+}
+
+/// Opens the sockets to everybody once the first other user has come, or nobody is waited for any more.
+fn open_when_due(pki: &Pki, paths: &[PathBuf], stop: &Stop) {
+    const LOOK: Duration = Duration::from_millis(250);
+    let mut seen = pki.store().head();
+    while !stop.is_told() {
+        match pki.socket_mode() {
+            Ok(SocketMode::Everyone) => {
+                for path in paths {
+                    if let Err(error) = listen::open_to_everyone(path) {
+                        tracing::error!(socket = %path.display(), %error, "the socket can't be opened to others");
+                    }
+                }
+                return;
+            }
+            Ok(SocketMode::Group(_) | SocketMode::Owner) => {}
+            Err(error) => tracing::error!(%error, "who may open the socket is not known"),
+        }
+        while !stop.is_told() && pki.store().head() <= seen {
+            pki.store().wait(seen, LOOK);
+        }
+        seen = pki.store().head();
+    }
 }
 
 /// Opens a door for the first time, where one is wanted.

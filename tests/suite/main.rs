@@ -28,6 +28,7 @@ mod inputs;
 mod interop;
 mod killed_service;
 mod linearizable;
+mod local_users;
 mod lxc;
 mod one_directory;
 mod packaging;

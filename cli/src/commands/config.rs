@@ -63,13 +63,8 @@ pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CommandError> {
             context.output.reply(&settings, |output| output.table(&table(&settings)))?;
         }
         Sub::Get { key } => {
-            let wanted = Setting::find(&key).map_err(|error| problem(&server::ops::Error::Setting(error)))?;
-            let all = connection.call(ConfigList {})?;
-            let setting = all.into_iter().find(|setting| setting.key == wanted.name()).ok_or_else(|| {
-                CommandError::not_found(format!("the service knows no setting {key}"))
-                    .hint("`pki config list` shows every setting it knows")
-            })?;
-            context.output.reply(&setting, |output| output.line(setting.value.as_deref().unwrap_or("")))?;
+            drop(connection);
+            return get(&key, context);
         }
         Sub::Set { key, value } => {
             let setting = connection.call(ConfigSet { key, value: Some(value) })?;
@@ -83,7 +78,20 @@ pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CommandError> {
     Ok(Outcome::Done)
 }
 
-fn report(setting: &SettingView, context: &mut Context) -> Result<(), CommandError> {
+/// Prints the value that is in force.
+pub(super) fn get(key: &str, context: &mut Context) -> Result<Outcome, CommandError> {
+    let wanted = Setting::find(key).map_err(|error| problem(&server::ops::Error::Setting(error)))?;
+    let all = context.connect()?.call(ConfigList {})?;
+    let setting = all.into_iter().find(|setting| setting.key == wanted.name()).ok_or_else(|| {
+        CommandError::not_found(format!("the service knows no setting {key}"))
+            .hint("`pki config list` shows every setting it knows")
+    })?;
+    context.output.reply(&setting, |output| output.line(setting.value.as_deref().unwrap_or("")))?;
+    Ok(Outcome::Done)
+}
+
+/// Says what a setting is now.
+pub(super) fn report(setting: &SettingView, context: &mut Context) -> Result<(), CommandError> {
     context.output.reply(setting, |output| {
         output.say(&format!("{} is {}", setting.key, setting.value.as_deref().unwrap_or("unset")));
         Ok(())

@@ -9,6 +9,7 @@ use crate::{
 
 mod acme;
 mod audit;
+mod authenticate;
 mod backup;
 mod ca;
 mod completions;
@@ -31,6 +32,7 @@ mod restore;
 mod revoke;
 pub mod selector;
 mod serve;
+mod set;
 mod show;
 mod sign;
 mod trust;
@@ -64,6 +66,9 @@ pub enum Command {
     Backup(backup::Args),
     Restore(restore::Args),
     Config(config::Args),
+    Set(set::SetArgs),
+    Get(set::GetArgs),
+    Authenticate(authenticate::Args),
     Acme(acme::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -98,6 +103,9 @@ impl Command {
             Command::Restore(args) => restore::run(&args, context),
             Command::Doctor(args) => doctor::run(&args, context),
             Command::Config(args) => config::run(args, context),
+            Command::Set(args) => set::set(&args, context),
+            Command::Get(args) => set::get(&args, context),
+            Command::Authenticate(args) => authenticate::run(&args, context),
             Command::Acme(args) => acme::run(args, context),
             Command::Completions(args) => completions::run(&args, context),
             Command::Man(args) => man::run(&args, context),

@@ -17,6 +17,7 @@ use trust::Action;
 
 use crate::Pki;
 use crate::limits::Limits;
+use crate::ops::local::Authenticate;
 use crate::ops::{self, Operation};
 
 /// The header by which both ends say their version.
@@ -132,6 +133,8 @@ operations! {
     ops::issue::Issue,
     ops::issue::IssueMany,
     ops::issue::Renew,
+    ops::local::PassphraseSet,
+    ops::local::PassphraseShow,
     ops::revoke::Release,
     ops::revoke::Revoke,
     ops::revoke::RevokeMany,
@@ -156,6 +159,7 @@ operations! {
 /// Every route of every listener.
 pub fn routes() -> Vec<Route> {
     let mut routes = operation_routes();
+    routes.push(Route { listener: "socket", methods: "POST", path: path::<Authenticate>(), action: None });
     routes.push(Route {
         listener: "socket",
         methods: "POST",
@@ -175,6 +179,7 @@ pub(crate) fn https_router(desk: Desk) -> Router {
 /// What the socket answers.
 pub(crate) fn socket_router(desk: Desk) -> Router {
     operation_router()
+        .route(&path::<Authenticate>(), post(operation::authenticate))
         .route(BACKUP_PATH, post(backup::answer))
         .fallback(operation::unknown)
         .method_not_allowed_fallback(operation::wrong_method)

@@ -12,12 +12,13 @@ use http::{Method, StatusCode, Uri};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use trust::Presented;
+use trust::{Action, Presented};
 
 use super::{Desk, VERSION, VERSION_HEADER};
 use crate::clock;
 use crate::limits::Limits;
 use crate::ops::Operation;
+use crate::ops::local::Authenticate;
 use crate::problem::{Problem, ProblemKind};
 
 /// Why a request never became an operation.
@@ -122,10 +123,36 @@ pub(crate) async fn answer<O: Operation>(
     let operation: O = parse(request, &desk.limits).await?;
     let place = place(desk.rooms.of(O::ACTION))?;
     let running = tokio::task::spawn_blocking(move || {
-        let answer = desk.pki.run(operation, &presented, clock::now());
+        let now = clock::now();
+        let answer = desk.pki.welcome(&presented, now);
+        let answer = answer.and_then(|()| desk.pki.run(operation, &presented, now));
         drop(place);
         answer
     });
+    answered(running).await
+}
+
+/// Lets in a user of this machine who knows the passphrase: the one thing that nobody must be let in for.
+pub(crate) async fn authenticate(
+    State(desk): State<Desk>,
+    Extension(presented): Extension<Arc<Presented>>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let Authenticate { passphrase } = parse(request, &desk.limits).await?;
+    let passphrase = zeroize::Zeroizing::new(passphrase);
+    let place = place(desk.rooms.of(Action::Trust))?;
+    let running = tokio::task::spawn_blocking(move || {
+        let answer = desk.pki.authenticate(&presented, &passphrase, std::time::Instant::now(), clock::now());
+        drop(place);
+        answer
+    });
+    answered(running).await
+}
+
+/// What came of an operation that ran, as an answer.
+async fn answered<T: Serialize>(
+    running: tokio::task::JoinHandle<Result<T, crate::ops::Error>>,
+) -> Result<Response, Refusal> {
     match running.await {
         Ok(Ok(reply)) => Ok(json(StatusCode::OK, &reply)),
         Ok(Err(error)) => {

@@ -94,7 +94,7 @@ fn kind(error: &Error) -> ProblemKind {
         | Error::Word { .. } => ProblemKind::Invalid,
         Error::Listen(listen::Error::Busy { .. }) => ProblemKind::Conflict,
         Error::Listen(_) => ProblemKind::Invalid,
-        Error::Stopping => ProblemKind::Unavailable,
+        Error::Crowded | Error::TooOften(_) | Error::Stopping => ProblemKind::Unavailable,
         Error::Bundle(_) | Error::Runtime { .. } | Error::Time { .. } => ProblemKind::Internal,
         Error::NoProject { .. } | Error::NotHeld { .. } | Error::NotValid { .. } => ProblemKind::NotFound,
         Error::File(_) | Error::Publish { .. } | Error::Seal(_) => ProblemKind::Internal,
@@ -106,8 +106,12 @@ fn kind(error: &Error) -> ProblemKind {
 
 fn trust_kind(error: &trust::Error) -> ProblemKind {
     use trust::change::ChangeError;
+    use trust::local::passphrase::PassphraseError;
     use trust::token::TokenError;
     match error {
+        trust::Error::Passphrase(PassphraseError::TooShort { .. } | PassphraseError::TooLong) => {
+            ProblemKind::Invalid
+        }
         trust::Error::Token(TokenError::NotListening) => ProblemKind::Conflict,
         trust::Error::Refused(_) | trust::Error::Passphrase(_) | trust::Error::Token(_) => {
             ProblemKind::Denied

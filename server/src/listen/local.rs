@@ -27,9 +27,29 @@ pub(crate) struct LocalSocket {
     inode: u64,
 }
 
+/// Who may open the socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SocketMode {
+    /// Everybody: the decision keeps out whoever is not trusted.
+    Everyone,
+    /// Its owner and the group with this id.
+    Group(u32),
+    /// Its owner.
+    Owner,
+}
+
+/// Opens the socket at `path` to everybody.
+pub(crate) fn open_to_everyone(path: &Path) -> io::Result<()> {
+    // What is no socket is not ours.
+    match fs::symlink_metadata(path)?.file_type().is_socket() {
+        true => fs::set_permissions(path, fs::Permissions::from_mode(0o666)),
+        false => Err(io::Error::other("it is no socket")),
+    }
+}
+
 impl LocalSocket {
     /// Binds `path`. The caller holds the store's lock: no other service of this directory lives.
-    pub(crate) fn bind(path: &Path) -> Result<LocalSocket, Error> {
+    pub(crate) fn bind(path: &Path, mode: SocketMode) -> Result<LocalSocket, Error> {
         let failed = |source| Error::Socket { path: path.to_owned(), source };
         make_way(path)?;
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -37,7 +57,18 @@ impl LocalSocket {
         let made = nursery.path.join("s");
         let reach = reach(&made).map_err(failed)?;
         let listener = UnixListener::bind(&reach.path).map_err(failed)?;
-        fs::set_permissions(&made, fs::Permissions::from_mode(0o600)).map_err(failed)?;
+        let mode = match mode {
+            SocketMode::Everyone => 0o666,
+            SocketMode::Owner => 0o600,
+            SocketMode::Group(gid) => match std::os::unix::fs::chown(&made, None, Some(gid)) {
+                Ok(()) => 0o660,
+                Err(error) => {
+                    tracing::info!(gid, %error, "the socket stays its owner's: it can't be given to the group");
+                    0o600
+                }
+            },
+        };
+        fs::set_permissions(&made, fs::Permissions::from_mode(mode)).map_err(failed)?;
         let inode = fs::symlink_metadata(&made).map_err(failed)?.ino();
         fs::rename(&made, path).map_err(failed)?;
         Ok(LocalSocket { listener, path: path.to_owned(), inode })
@@ -157,9 +188,9 @@ mod tests {
     async fn the_socket_is_for_its_owner_alone_and_goes_away() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("pki.socket");
-        let socket = LocalSocket::bind(&path).unwrap();
+        let socket = LocalSocket::bind(&path, SocketMode::Owner).unwrap();
         assert_eq!(fs::symlink_metadata(&path).unwrap().mode() & 0o7777, 0o600);
-        assert!(matches!(LocalSocket::bind(&path), Err(Error::SocketBusy { .. })));
+        assert!(matches!(LocalSocket::bind(&path, SocketMode::Owner), Err(Error::SocketBusy { .. })));
         drop(socket);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
@@ -170,9 +201,9 @@ mod tests {
         let path = dir.path().join("pki.socket");
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
         assert!(path.exists());
-        drop(LocalSocket::bind(&path).unwrap());
+        drop(LocalSocket::bind(&path, SocketMode::Owner).unwrap());
         fs::write(&path, "precious").unwrap();
-        assert!(matches!(LocalSocket::bind(&path), Err(Error::NotASocket { .. })));
+        assert!(matches!(LocalSocket::bind(&path, SocketMode::Owner), Err(Error::NotASocket { .. })));
         assert_eq!(fs::read(&path).unwrap(), b"precious");
     }
 
@@ -182,7 +213,7 @@ mod tests {
         let deep = dir.path().join("d".repeat(120));
         fs::create_dir(&deep).unwrap();
         let path = deep.join("pki.socket");
-        let socket = LocalSocket::bind(&path).unwrap();
+        let socket = LocalSocket::bind(&path, SocketMode::Owner).unwrap();
         let far = reach(&path).unwrap();
         let (arrived, connected) = tokio::join!(socket.accept(), UnixStream::connect(&far.path));
         connected.unwrap();

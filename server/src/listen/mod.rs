@@ -17,6 +17,6 @@ pub use connection::Stop;
 pub(crate) use connection::{Accept, Terms, serve};
 pub use error::Error;
 pub(crate) use https::{Caller, HttpsListener};
-pub(crate) use local::LocalSocket;
+pub(crate) use local::{LocalSocket, SocketMode, open_to_everyone};
 pub use local::{Reach, reach};
 pub(crate) use public::PublicListener;

@@ -28,6 +28,9 @@ pub enum Error {
     /// Revocation or publication was refused or failed.
     #[error(transparent)]
     Crl(Box<crl::Error>),
+    /// As many passphrases are being tried as may be at once.
+    #[error("too many passphrases are being tried at the moment")]
+    Crowded,
     /// This peer may not do it.
     #[error(transparent)]
     Denied(#[from] trust::Denied),
@@ -122,6 +125,9 @@ pub enum Error {
     /// Who is trusted can't be known, or not be changed so.
     #[error(transparent)]
     Trust(Box<trust::Error>),
+    /// Whoever tries passphrases has to wait.
+    #[error(transparent)]
+    TooOften(#[from] trust::local::throttle::TooOften),
     /// A change of who is trusted was refused.
     #[error(transparent)]
     TrustChange(#[from] crate::ops::trust::TrustError),

@@ -21,6 +21,7 @@ pub mod error;
 pub mod info;
 pub mod inventory;
 pub mod issue;
+pub mod local;
 mod project;
 pub(crate) mod redeem;
 pub mod revoke;

@@ -61,6 +61,7 @@ pub(super) fn hint(error: &Error) -> Option<String> {
         Error::NoProject { .. } => "`pki project create` makes one",
         Error::NotHeld { .. } => "only a certificateHold can be released",
         Error::NotValid { .. } => "issue a new one",
+        Error::Crowded => "try again in a moment",
         Error::Archive(_)
         | Error::Denied(_)
         | Error::Forbidden(_)
@@ -70,6 +71,7 @@ pub(super) fn hint(error: &Error) -> Option<String> {
         | Error::OtherProject(_)
         | Error::ProjectName(_)
         | Error::Refused(_)
+        | Error::TooOften(_)
         | Error::Word { .. } => {
             return None;
         }

@@ -1,0 +1,108 @@
+//! The passphrase by which users of this machine become trusted: `pki authenticate`, `pki set local.passphrase`.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use trust::change::Cause;
+use trust::local::passphrase::{self, Cost, LocalPassphrase};
+use trust::{Action, Permit};
+
+use super::{Error, Operation};
+use crate::Pki;
+
+/// Becomes trusted by the passphrase. Whoever is let in already needs none; whoever is not comes in by
+/// `Pki::authenticate`, which the socket asks in place of this.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Authenticate {
+    /// The passphrase.
+    pub passphrase: String,
+}
+
+/// What became of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Authenticated {
+    /// Whether the user was trusted before.
+    pub already: bool,
+}
+
+impl fmt::Debug for Authenticate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Authenticate(…)")
+    }
+}
+
+impl Operation for Authenticate {
+    const NAME: &'static str = "authenticate";
+    const ACTION: Action = Action::Read;
+    type Reply = Authenticated;
+
+    fn run(self, _: &Pki, _: &Permit, _: OffsetDateTime) -> Result<Authenticated, Error> {
+        Ok(Authenticated { already: true })
+    }
+}
+
+/// Sets the passphrase, or with `None` unsets it.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct PassphraseSet {
+    /// The new one.
+    pub passphrase: Option<String>,
+}
+
+impl fmt::Debug for PassphraseSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PassphraseSet(…)")
+    }
+}
+
+/// Whether there is a passphrase. Who may ask may set it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PassphraseShow {}
+
+/// What is told of a passphrase.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PassphraseView {
+    /// Whether one is set.
+    pub set: bool,
+    /// Who set it.
+    pub set_by: Option<String>,
+}
+
+impl Operation for PassphraseSet {
+    const NAME: &'static str = "passphrase-set";
+    const ACTION: Action = Action::Trust;
+    type Reply = PassphraseView;
+
+    fn run(self, pki: &Pki, permit: &Permit, now: OffsetDateTime) -> Result<PassphraseView, Error> {
+        let cause = Cause::from(permit);
+        let read = LocalPassphrase::load(pki.store())?;
+        let batch = match (&self.passphrase, &read) {
+            (Some(text), read) => {
+                let (minimum, cost) = (passphrase::MINIMUM, Cost::DEFAULT);
+                let set = passphrase::set(text, minimum, cost, read.as_ref(), &cause, now, pki.random());
+                Some(set.map_err(trust::Error::from)?)
+            }
+            (None, Some(read)) => Some(passphrase::unset(read, &cause, now)),
+            (None, None) => None,
+        };
+        if let Some(batch) = batch {
+            pki.store().commit(batch)?;
+        }
+        view(pki)
+    }
+}
+
+impl Operation for PassphraseShow {
+    const NAME: &'static str = "passphrase-show";
+    const ACTION: Action = Action::Trust;
+    type Reply = PassphraseView;
+
+    fn run(self, pki: &Pki, _: &Permit, _: OffsetDateTime) -> Result<PassphraseView, Error> {
+        view(pki)
+    }
+}
+
+fn view(pki: &Pki) -> Result<PassphraseView, Error> {
+    let read = LocalPassphrase::load(pki.store())?;
+    Ok(PassphraseView { set: read.is_some(), set_by: read.map(|read| read.record.set_by) })
+}
