@@ -57,8 +57,9 @@ impl Authority {
         let authority = Authority { folder };
         std::fs::create_dir(authority.path().join("newcerts")).expect("a new folder");
         let mut index = String::new();
+        // Serial numbers that `serial` never comes to.
         for row in 0..rows {
-            let _ = writeln!(index, "V\t361121000000Z\t\t{row:040X}\tunknown\t/CN=client-{row:07}");
+            let _ = writeln!(index, "V\t361121000000Z\t\t4{row:039X}\tunknown\t/CN=client-{row:07}");
         }
         for (name, text) in [("ca.cnf", CONFIGURATION), ("index.txt", &index), ("serial", "7000\n")] {
             std::fs::write(authority.path().join(name), text).expect("a writable folder");
