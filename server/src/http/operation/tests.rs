@@ -8,6 +8,7 @@ use trust::{Action, Permit};
 use super::*;
 use crate::Pki;
 use crate::ops::Error;
+use crate::settings::{self, Setting};
 
 /// An operation that stops at a defect, or not.
 #[derive(Serialize, Deserialize)]
@@ -31,6 +32,8 @@ impl Operation for Test {
 
 async fn ask(presented: Presented, body: &str) -> Response {
     let pki = Pki::in_memory(std::path::Path::new("/nowhere"), 1000).unwrap();
+    // Else the first other user would be let in for being the first.
+    settings::set(pki.store(), Setting::LocalTrustFirst, Some("false"), "t", 1).unwrap();
     let desk = Desk::new(pki, Arc::new(Limits::default()));
     let router = Router::new().route("/", post(answer::<Test>)).with_state(desk);
     let mut request = Request::post("/").body(Body::from(body.to_owned())).unwrap();
