@@ -10,12 +10,13 @@ pub mod p12;
 mod pending;
 mod start;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use ca::cert::Slug;
 use serde::Serialize;
 use server::ops::issue::Issued;
-use store::file::{FileError, OnExisting, Part, Visibility, place_together};
+use store::file::{Draft, FileError, OnExisting, Visibility, put_in_place, write_aside};
 
 pub use folder::Folder;
 pub use p12::Pkcs12;
@@ -154,17 +155,24 @@ impl Place {
             chain: self.path(&names.chain),
             p12: p12.map(|p12| p12.path.clone()),
         };
-        let part = |name, bytes, visibility| Part { name, bytes, visibility };
+        let draft = |path: &Path, bytes, visibility| Draft {
+            path: path.to_owned(),
+            visibility,
+            on_existing: OnExisting::Replace,
+            write: Box::new(move |out: &mut dyn Write| out.write_all(bytes)),
+        };
         // At the same time: until all are durable the pending file holds the key, and whoever asks again gets
         // the same certificate.
-        place_together(
-            &self.folder,
-            &[
-                part(&names.key, pending.key.as_bytes(), Visibility::Secret),
-                part(&names.chain, issued.chain.as_bytes(), Visibility::Public),
-                part(&names.certificate, issued.pem.as_bytes(), Visibility::Public),
-            ],
-        )?;
+        let drafts = vec![
+            draft(&placed.key, pending.key.as_bytes(), Visibility::Secret),
+            draft(&placed.chain, issued.chain.as_bytes(), Visibility::Public),
+            draft(&placed.certificate, issued.pem.as_bytes(), Visibility::Public),
+        ];
+        let mut key = write_aside(drafts).into_iter().collect::<Result<Vec<_>, _>>()?;
+        let certificates = key.split_off(1);
+        // The key's name is durable before the others: a certificate without a key passes for somebody else's.
+        put_in_place(key)?;
+        put_in_place(certificates)?;
         // Last: what else may fail here costs nobody the certificate.
         if let Some(p12) = p12 {
             let bytes = p12::encode(&pending.key, &issued.chain, &issued.certificate.name, &p12.passphrase)?;
