@@ -107,7 +107,8 @@ impl Publisher {
             let before = self.files.stamp(name);
             // A list that can't be found anywhere is made anew: until then its files are left alone.
             let content = self.content(&kept, &wanted, &mut found);
-            let is_right = content.as_ref().is_some_and(|content| self.files.holds(name, content));
+            let is_right =
+                !self.doubts(name) && content.as_ref().is_some_and(|content| self.files.holds(name, content));
             if is_right && let Some(stamp) = before {
                 self.lock_known().insert(name.clone(), Known { stamp, lists });
                 copies.right.insert(wanted.name);
@@ -118,6 +119,7 @@ impl Publisher {
                 (Some(_) | None, _) => false,
             };
             if mended {
+                self.trust([name.as_path()]);
                 self.know(name, lists);
                 copies.mended.push(name.clone());
                 copies.right.insert(wanted.name);
@@ -204,6 +206,27 @@ impl Publisher {
 
     fn lock_known(&self) -> MutexGuard<'_, BTreeMap<PathBuf, Known>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_unsynced(&self) -> MutexGuard<'_, BTreeSet<PathBuf>> {
+        self.unsynced.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers that the placing of files failed: whatever they hold, a power cut may take it back.
+    pub(crate) fn doubt(&self, names: impl Iterator<Item = PathBuf>) {
+        self.lock_unsynced().extend(names);
+    }
+
+    /// Forgets that, once they have been placed.
+    pub(crate) fn trust<'a>(&self, names: impl IntoIterator<Item = &'a Path>) {
+        let mut unsynced = self.lock_unsynced();
+        for name in names {
+            unsynced.remove(name);
+        }
+    }
+
+    fn doubts(&self, name: &Path) -> bool {
+        self.lock_unsynced().contains(name)
     }
 
     /// Remembers that a file, as it is now, holds these lists.

@@ -65,9 +65,12 @@ impl Publisher {
         let placed =
             written.by_ref().take(shared.len()).collect::<Result<Vec<_>, _>>().and_then(put_in_place);
         if let Err(error) = placed {
+            // Some may have their names already. Nobody is told of a list that a power cut could take back.
+            self.doubt(shared.iter().map(|file| file.name.to_owned()));
             publication.failures.push((None, error.into()));
             return;
         }
+        self.trust(shared.iter().map(|file| file.name));
         for file in &shared {
             if let Some(digests) = file.digests.clone() {
                 self.know(file.name, digests);
@@ -99,11 +102,13 @@ impl Publisher {
             }
         }
         if let Err(error) = put_in_place(asides) {
+            self.doubt(whole.iter().map(|(issuer, _)| Files::own_name(issuer)));
             publication.failures.push((None, error.into()));
             return;
         }
         for (issuer, list) in whole {
             let name = Files::own_name(issuer);
+            self.trust([name.as_path()]);
             if let Some(stamp) = self.files.stamp(&name) {
                 let mut placed = self.placed.lock().unwrap_or_else(PoisonError::into_inner);
                 placed.insert(*issuer, (list.record.digest, stamp));

@@ -46,6 +46,8 @@ pub struct Publisher {
     pub(crate) placed: Mutex<BTreeMap<KeyId, ([u8; 32], Stamp)>>,
     /// Files that were found right or were placed here: what they were then, and the lists they hold.
     pub(crate) known: Mutex<BTreeMap<PathBuf, Known>>,
+    /// Files whose placing failed: they may hold the newest list already, but not durably.
+    pub(crate) unsynced: Mutex<BTreeSet<PathBuf>>,
     /// Held while files are put together and placed, so that none is made from what is being replaced.
     pub(crate) placing: Mutex<()>,
     /// Authorities whose keys are open although they are not kept here.
@@ -71,6 +73,7 @@ impl Publisher {
             flight,
             placed,
             known: Mutex::default(),
+            unsynced: Mutex::default(),
             placing,
             lent: Mutex::default(),
             in_force: InForce::default(),
