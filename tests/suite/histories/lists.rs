@@ -59,6 +59,14 @@ pub fn read(der: &[u8], authority: &str) -> Result<List, String> {
     })
 }
 
+/// When a list in a file, PEM, begins to count.
+pub fn begins(path: &Path) -> Result<i64, String> {
+    let text = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let (_, pem) = parse_x509_pem(&text).map_err(|error| error.to_string())?;
+    let (_, list) = CertificateRevocationList::from_der(&pem.contents).map_err(|error| error.to_string())?;
+    Ok(list.last_update().timestamp())
+}
+
 /// What OpenSSL finds in a list that it can verify: serials, lower-case hex, sorted.
 pub fn openssl_serials(list: &Path, authority: &Path) -> Result<Vec<String>, String> {
     let mut command = Command::new("openssl");

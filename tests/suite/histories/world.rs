@@ -324,7 +324,10 @@ impl World {
             let path = self.directory.path().join(name);
             std::fs::write(&path, text).map(|()| path).map_err(|error| error.to_string())
         };
+        let of_root = lists::begins(&self.path().join("root.crl"))?;
         for (generation, (authority, seen)) in self.model.generations.iter().zip(&self.seen).enumerate() {
+            // A clock that was put back leaves lists that nobody else accepts yet (decision 0005).
+            let is_ahead = now < seen.this_update.max(of_root);
             let issuing = place("issuing.crt", &authority.pem)?;
             let list = self.path().join(format!("cas/{}.crl", authority.key_id));
             let mut serials: Vec<String> = seen.entries.keys().cloned().collect();
@@ -336,7 +339,7 @@ impl World {
             for certificate in self.model.of(generation).filter(|_| !self.model.is_done(generation)) {
                 let leaf = place("leaf.crt", &certificate.pem)?;
                 let accepted = openssl_accepts(&self.path(), &issuing, &leaf, now);
-                let valid = self.model.is_valid(certificate);
+                let valid = self.model.is_valid(certificate) && !is_ahead;
                 demand!(accepted == valid, "valid: {valid}, OpenSSL accepts: {accepted}: {certificate:?}");
             }
         }
