@@ -16,7 +16,7 @@ use ca::followed::Followed;
 use ca::records::RestsOn;
 use minicbor::{Decode, Encode};
 use store::{Batch, Class, Record, Store, Table, Version};
-use trust::settings::{PassphraseRemote, TrustFirst};
+use trust::settings::TrustFirst;
 use trust::token::Expiry;
 
 pub use catalogue::{Default, Setting};
@@ -132,11 +132,6 @@ impl Settings {
     /// Whether the first other user becomes trusted.
     pub fn trust_first(&self) -> TrustFirst {
         self.word(Setting::LocalTrustFirst)
-    }
-
-    /// From where the passphrase admits a certificate.
-    pub fn passphrase_remote(&self) -> PassphraseRemote {
-        self.word(Setting::LocalPassphraseRemote)
     }
 
     /// The groups of which the first that exists may reach the socket.
