@@ -3,6 +3,7 @@
 //! Each way has its index, so nothing here reads more records than it returns; counting is
 //! [`crate::tally`]'s. It refuses to guess: a word that fits several certificates is an error that lists them.
 
+use store::spread::{cores, spread};
 use store::{Direction, Key, KeyRange, Store, Stored, Table, Versioned};
 use time::OffsetDateTime;
 
@@ -270,35 +271,15 @@ fn all(store: &Store, range: &KeyRange, detail: Detail) -> Result<Vec<Versioned<
         after = Some(last.key.clone());
         entries.extend(page);
     }
-    let lead = |entries: Vec<Stored>| {
-        let record = |entry| {
-            let mut found = followed(store, entry)?;
-            if detail == Detail::WithoutCertificate {
-                found.record.der = None;
-            }
-            Ok(found)
-        };
-        entries.into_iter().map(record).collect::<Result<Vec<_>, Error>>()
-    };
-    if entries.len() < MANY {
-        return lead(entries);
-    }
-    let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    let share = entries.len().div_ceil(workers);
-    let lead = &lead;
-    std::thread::scope(|scope| {
-        let mut threads = Vec::new();
-        while !entries.is_empty() {
-            let rest = entries.split_off(share.min(entries.len()));
-            let some = std::mem::replace(&mut entries, rest);
-            threads.push(scope.spawn(move || lead(some)));
-        }
-        let mut found = Vec::new();
-        for thread in threads {
-            found.extend(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+    let lead = |entry| {
+        let mut found = followed(store, entry)?;
+        if detail == Detail::WithoutCertificate {
+            found.record.der = None;
         }
         Ok(found)
-    })
+    };
+    let threads = if entries.len() < MANY { 1 } else { cores() };
+    spread(entries, threads, lead).into_iter().collect()
 }
 
 /// The record that an index entry leads to.

@@ -4,6 +4,7 @@
 //! often and however many at once, gets the same certificate.
 
 use aws_lc_rs::rand::SecureRandom;
+use store::spread::{cores, spread};
 use store::{Batch, Store, Table};
 use time::OffsetDateTime;
 
@@ -79,20 +80,9 @@ impl Desk<'_> {
     ///
     /// The answers come in the order of the orders.
     pub fn issue_many(&self, orders: &[Order], now: OffsetDateTime) -> Vec<Result<Issued, Error>> {
-        let workers = std::thread::available_parallelism().map_or(1, usize::from);
-        let share = orders.len().div_ceil(workers).max(1);
-        std::thread::scope(|scope| {
-            let threads: Vec<_> = orders
-                .chunks(share)
-                .map(|orders| (orders.len(), scope.spawn(move || self.issue_share(orders, now))))
-                .collect();
-            let joined = threads.into_iter().flat_map(|(count, thread)| match thread.join() {
-                Ok(answers) => answers,
-                // A worker that panicked answered nobody; what it committed is found by asking again.
-                Err(_) => (0..count).map(|_| Err(Error::Busy { attempts: 1 })).collect(),
-            });
-            joined.collect()
-        })
+        let share = orders.len().div_ceil(cores()).max(1);
+        let shares = orders.chunks(share).collect();
+        spread(shares, cores(), |orders| self.issue_share(orders, now)).into_iter().flatten().collect()
     }
 
     fn issue_share(&self, orders: &[Order], now: OffsetDateTime) -> Vec<Result<Issued, Error>> {

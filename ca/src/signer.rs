@@ -7,6 +7,7 @@
 //! has shown that it works when it was opened (`prove`), and whoever asked verifies what it was given.
 
 use aws_lc_rs::digest::digest;
+use store::spread::both;
 
 use crate::cert::{Certificate, CertificateError, PublicKey, SignatureError, SignedData};
 use crate::issuer::Issuer;
@@ -130,13 +131,11 @@ fn large_signature<K: Sync>(linted: &Linted<K>, key: &PrivateKey) -> Result<Vec<
         return Err(SignError::WrongSigner);
     }
     let algorithm = key.signature_algorithm();
-    std::thread::scope(|scope| {
-        let again = scope.spawn(|| digest(hash, linted.tbs()));
-        let signature = key.sign_digest(&digest(hash, linted.tbs())).map_err(SignError::Key)?;
-        let again = again.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        algorithm.verify_digest(key.public_key(), &again, &signature).map_err(SignError::Verify)?;
-        Ok(signature)
-    })
+    let digest = || digest(hash, linted.tbs());
+    let (again, signature) = both(digest, || key.sign_digest(&digest()).map_err(SignError::Key));
+    let signature = signature?;
+    algorithm.verify_digest(key.public_key(), &again, &signature).map_err(SignError::Verify)?;
+    Ok(signature)
 }
 
 fn assemble(tbs: Vec<u8>, algorithm: &[u8], signature: &[u8]) -> Vec<u8> {

@@ -11,6 +11,7 @@ use ca::{cert::Certificate, key::PrivateKey};
 use serde::Serialize;
 use server::ops::issue::{IssueMany, Issued, ProfileName, RowReply};
 use store::file::{OnExisting, Visibility};
+use store::spread::{cores, spread};
 
 use crate::{
     commands::issue::server_name,
@@ -229,19 +230,7 @@ fn deliver(row: &Sent<'_>, reply: RowReply, folder: &Folder) -> Result<(), Comma
 
 /// Does something to every item, on all cores, and keeps the order.
 fn on_all_cores<T: Sync, R: Send>(items: &[T], act: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let share = items.len().div_ceil(cores).max(1);
-    let act = &act;
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = items
-            .chunks(share)
-            .map(|part| scope.spawn(move || part.iter().map(act).collect::<Vec<R>>()))
-            .collect();
-        workers
-            .into_iter()
-            .flat_map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect()
-    })
+    spread(items.iter().collect(), cores(), act)
 }
 
 impl Failure {

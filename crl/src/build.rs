@@ -9,6 +9,7 @@ use ca::keyring::issuer_certificate;
 use ca::lint::{self, ForList, Linted};
 use ca::records::AuthorityRecord;
 use ca::signer;
+use store::spread::both;
 use store::{Batch, Class, Store, Table, Version, Versioned};
 use time::{Duration, OffsetDateTime};
 
@@ -124,13 +125,10 @@ fn lint_list(
     let tbs = to_be_signed(&head, entries.clone());
     let last = previous.map(|previous| previous.number);
     let checked = || check(&tbs, &head, last, entries);
-    let (checked, digest) = match tbs.len() > LARGE {
+    let (digest, checked) = match tbs.len() > LARGE {
         // Each of the two reads all of it once.
-        true => std::thread::scope(|scope| {
-            let digest = scope.spawn(|| sha256(&tbs));
-            (checked(), digest.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-        }),
-        false => (checked(), sha256(&tbs)),
+        true => both(|| sha256(&tbs), checked),
+        false => (sha256(&tbs), checked()),
     };
     checked.map_err(|source| Error::Check { issuer: issuer_id, source })?;
     let last = last.as_ref().map(|last| last.der_content());

@@ -7,12 +7,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::Builder;
 
 use ca::authority;
 use ca::cert::KeyId;
 use ca::issuer::Issuer;
 use ca::keyring::Keyring;
 use ca::records::{AuthorityRecord, KeyPlace};
+use store::spread::both;
 use store::{Store, Table};
 use time::OffsetDateTime;
 
@@ -145,13 +147,16 @@ impl Publisher {
         if !wanted.issuers.iter().any(is_large) {
             return self.build(wanted, validity, now, work);
         }
+        let humbly = || {
+            // Of this thread alone, and of those that it starts. If it is denied, the list is made all the same.
+            let _ = rustix::process::nice(NICE);
+            self.build(wanted, validity, now, work)
+        };
         std::thread::scope(|scope| {
-            let builder = scope.spawn(|| {
-                // Of this thread alone, and of those that it starts. If it is denied, the list is made all the same.
-                let _ = rustix::process::nice(NICE);
-                self.build(wanted, validity, now, work)
-            });
-            builder.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            match Builder::new().name("lists".to_owned()).spawn_scoped(scope, humbly) {
+                Ok(builder) => builder.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+                Err(_) => self.build(wanted, validity, now, work),
+            }
         })
     }
 
@@ -278,10 +283,7 @@ impl Publisher {
         if signed.is_empty() {
             return publication;
         }
-        std::thread::scope(|scope| {
-            scope.spawn(work);
-            self.place(&kept, signed, &mut publication);
-        });
+        both(work, || self.place(&kept, signed, &mut publication));
         publication
     }
 

@@ -13,6 +13,7 @@ use ca::cert::{Certificate, KeyId, Serial};
 use ca::inventory;
 use ca::records::IssuedRecord;
 use minicbor::{Decode, Encode};
+use store::spread::{cores, spread};
 use store::{Batch, Class, Format, Key, Record, Store, Table, Version};
 use time::OffsetDateTime;
 
@@ -165,23 +166,8 @@ fn planned(store: &Store, targets: &[Target], request: &Request) -> Result<Vec<D
 
 /// Decides each, on every core where there are many: a decision is a look into the index.
 fn decide_all(store: &Store, targets: &[Target], request: &Request) -> Result<Vec<Decided>, Error> {
-    let decide_some = |some: &[Target]| {
-        some.iter().map(|target| decide(store, target, request)).collect::<Result<Vec<_>, Error>>()
-    };
-    if targets.len() < MANY {
-        return decide_some(targets);
-    }
-    let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    let decide_some = &decide_some;
-    std::thread::scope(|scope| {
-        let shares = targets.chunks(targets.len().div_ceil(workers));
-        let threads: Vec<_> = shares.map(|some| scope.spawn(move || decide_some(some))).collect();
-        let mut decided = Vec::with_capacity(targets.len());
-        for thread in threads {
-            decided.extend(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
-        }
-        Ok(decided)
-    })
+    let threads = if targets.len() < MANY { 1 } else { cores() };
+    spread(targets.iter().collect(), threads, |target| decide(store, target, request)).into_iter().collect()
 }
 
 /// Commits what was decided. The batch names the versions that this rests on: only if others have changed

@@ -24,6 +24,7 @@ mod key;
 mod memory;
 pub mod seal;
 mod snapshot;
+pub mod spread;
 mod sync;
 mod table;
 

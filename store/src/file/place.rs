@@ -17,6 +17,7 @@ use rustix::io::Errno;
 
 use super::directory::{TEMPORARY, open_dir, split, sync_dir};
 use super::{FileError, OnExisting, Visibility};
+use crate::spread::spread;
 
 /// Leftovers under the same name that are stepped over before giving up.
 const MAX_NAMES_TRIED: usize = 10_000;
@@ -109,22 +110,7 @@ pub fn write_aside(drafts: Vec<Draft<'_>>) -> Vec<Result<Aside, FileError>> {
         let Draft { path, visibility, on_existing, write } = draft;
         Aside::write(folder?, &path, visibility, on_existing, write)
     };
-    let mut written = Vec::with_capacity(opened.len());
-    let mut waiting = opened.into_iter();
-    loop {
-        let some: Vec<_> = waiting.by_ref().take(AT_ONCE).collect();
-        match some.len() {
-            0 => return written,
-            1 => written.extend(some.into_iter().map(write)),
-            _ => std::thread::scope(|scope| {
-                let write = &write;
-                let threads: Vec<_> = some.into_iter().map(|one| scope.spawn(move || write(one))).collect();
-                let joined = threads.into_iter().map(|thread| thread.join());
-                written
-                    .extend(joined.map(|one| one.unwrap_or_else(|panic| std::panic::resume_unwind(panic))));
-            }),
-        }
-    }
+    spread(opened, AT_ONCE, write)
 }
 
 /// Gives files their names, in the order given, and makes the names durable. Where a file lies in another

@@ -4,6 +4,7 @@ use ca::cert::{Certificate, Csr, DnsName, Script};
 use ca::plan::{Delivery, Order, Planned};
 use ca::renew::{self, SuccessorKey};
 use ca::subject::{LeafKind, Subject};
+use store::spread::{cores, spread};
 use time::OffsetDateTime;
 use trust::Permit;
 use trust::change::{Cause, renewal};
@@ -197,20 +198,7 @@ pub(super) fn renew(
 
 /// Applies `work` to every item, on every core, and keeps the order.
 pub(in crate::ops) fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    let share = items.len().div_ceil(workers).max(1);
-    std::thread::scope(|scope| {
-        let work = &work;
-        let threads: Vec<_> = items
-            .chunks(share)
-            .map(|share| scope.spawn(move || share.iter().map(work).collect::<Vec<_>>()))
-            .collect();
-        let joined = threads.into_iter().flat_map(|thread| match thread.join() {
-            Ok(results) => results,
-            Err(panic) => std::panic::resume_unwind(panic),
-        });
-        joined.collect()
-    })
+    spread(items.iter().collect(), cores(), work)
 }
 
 #[cfg(test)]
