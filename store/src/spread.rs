@@ -47,8 +47,8 @@ pub fn both<A: Send, B>(one: impl Fn() -> A + Sync, other: impl FnOnce() -> B) -
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Condvar;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Condvar, mpsc};
     use std::time::Duration;
 
     use super::*;
@@ -67,18 +67,34 @@ mod tests {
     }
 
     #[test]
-    fn several_are_done_at_the_same_time() {
-        let (arrived, all_here) = (Mutex::new(0), Condvar::new());
-        // Neither gets on before the other has come; alone, each would wait in vain.
-        let met = spread(vec![(), ()], 2, |()| {
-            let mut arrived = arrived.lock().unwrap();
-            *arrived += 1;
-            all_here.notify_all();
-            let (arrived, _) = all_here
-                .wait_timeout_while(arrived, Duration::from_secs(30), |arrived| *arrived < 2)
-                .unwrap();
-            *arrived
-        });
-        assert_eq!(met, [2, 2]);
+    fn several_are_done_at_the_same_time_and_the_order_stays() {
+        let (begun, another) = (Mutex::new(0), Condvar::new());
+        // An even one doesn't get on before the odd one after it has begun, so no thread can do both.
+        let work = |one: usize| {
+            let mut begun = begun.lock().unwrap();
+            *begun += 1;
+            another.notify_all();
+            let waits = |begun: &mut usize| one % 2 == 0 && *begun < one + 2;
+            let (_begun, waited) = another.wait_timeout_while(begun, Duration::from_secs(10), waits).unwrap();
+            (one, waited.timed_out())
+        };
+        let made = spread((0..8).collect(), 2, work);
+        assert_eq!(made, (0..8).map(|one| (one, false)).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn both_are_done_at_the_same_time() {
+        let (one, other) = (mpsc::channel(), mpsc::channel());
+        let (to_other, to_one) = (other.0, one.0);
+        let (from_other, from_one) = (Mutex::new(one.1), other.1);
+        let first = || {
+            to_other.send(()).unwrap();
+            from_other.lock().unwrap().recv_timeout(Duration::from_secs(10)).map(|()| "one")
+        };
+        let second = || {
+            to_one.send(()).unwrap();
+            from_one.recv_timeout(Duration::from_secs(10)).map(|()| "other")
+        };
+        assert_eq!(both(first, second), (Ok("one"), Ok("other")));
     }
 }
