@@ -10,11 +10,10 @@ use ca::lint::{self, ForList, Linted};
 use ca::records::AuthorityRecord;
 use ca::signer;
 use store::spread::both;
-use store::{Batch, Class, Store, Table, Version, Versioned};
+use store::{Batch, Class, Store, Table, Version, Versioned, again};
 use time::{Duration, OffsetDateTime};
 
 use crate::files::sha256;
-use crate::revoke::again;
 use crate::{
     CrlNumber, Error, ListHead, ListRecord, Placed, Plan, RevokedSet, RevokedSnapshot, Scope, check,
     to_be_signed,
@@ -60,7 +59,7 @@ pub(crate) fn signed_list(
     let draft = again(|| {
         let draft = draft(store, issuer.certificate(), revoked, terms)?;
         claim(store, &issuer_id, &draft.record, draft.previous, terms.now)?;
-        Ok(draft)
+        Ok::<_, Error>(draft)
     })?;
     let der = signer::list_in_place(draft.linted, issuer)
         .map_err(|source| Error::Sign { issuer: issuer_id, source })?;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use ca::cert::{CertificateError, KeyId, Serial};
-use store::{Key, Sequence};
+use store::{Contention, Key, Sequence};
 
 use crate::{CheckError, InstallError, NumberError, ReasonError, Refusal};
 
@@ -125,4 +125,17 @@ pub enum Error {
         #[source]
         source: CheckError,
     },
+}
+
+impl Contention for Error {
+    fn of_commit(&self) -> Option<&store::Error> {
+        match self {
+            Error::Store(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    fn contended(attempts: u32) -> Error {
+        Error::Contended { attempts }
+    }
 }

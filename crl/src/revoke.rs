@@ -14,7 +14,7 @@ use ca::inventory;
 use ca::records::IssuedRecord;
 use minicbor::{Decode, Encode};
 use store::spread::{cores, spread};
-use store::{Batch, Class, Format, Key, Record, Store, Table, Version};
+use store::{Batch, Class, Format, Key, Record, Store, Table, Version, again};
 use time::OffsetDateTime;
 
 use crate::{Decision, Error, Request, Revocation};
@@ -23,8 +23,6 @@ use crate::{Decision, Error, Request, Revocation};
 const BATCH: usize = 10_000;
 /// The same where certificates are recorded along with their revocation.
 const RECORDED_BATCH: usize = 250;
-/// How often a batch is decided anew because others changed what it rests on.
-const ATTEMPTS: u32 = 32;
 /// Serials that the audit line spells out.
 const NAMED: usize = 10;
 /// From so many on they are decided on every core.
@@ -343,15 +341,4 @@ pub fn release(store: &Store, target: &Target, now: OffsetDateTime, who: &str) -
         store.commit(batch)?;
         Ok(held)
     })
-}
-
-/// Decides again while others change what the decision rests on.
-pub(crate) fn again<T>(mut attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
-    for _ in 0..ATTEMPTS {
-        match attempt() {
-            Err(Error::Store(store::Error::Conflict { .. })) => {}
-            outcome => return outcome,
-        }
-    }
-    Err(Error::Contended { attempts: ATTEMPTS })
 }

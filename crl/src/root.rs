@@ -9,12 +9,12 @@ use ca::cert::{Certificate, Serial, SignedData};
 use ca::issuer::IssuerCertificate;
 use ca::lint::{ForList, Linted};
 use ca::records::AuthorityRecord;
+use store::again;
 use time::{Duration, OffsetDateTime};
 
 use crate::build::{ListTerms, SignedList, certificate_of, claim, draft};
 use crate::files::sha256;
 use crate::publication::Publication;
-use crate::revoke::again;
 use crate::verify::ParsedList;
 use crate::{Error, ListRecord, Placed, Plan, Publisher, Validity};
 
@@ -104,7 +104,7 @@ impl Publisher {
         let id = authority.key_id;
         let parsed = ParsedList::read(list).map_err(InstallError::from)?;
         let der = parsed.der().to_vec();
-        let draft_and_unknown = again(|| {
+        let draft_and_unknown: Result<_, Error> = again(|| {
             let previous = crate::build::last(self.store(), &id)?;
             let record = previous.as_ref().map(|previous| &previous.record);
             let placed = record.map_or(Placed::No, |record| self.is_placed(&id, record));

@@ -13,6 +13,7 @@
 //! Nothing may be decided on a bare scan: a scan carries no versions that a batch could expect of
 //! keys that are *absent*. What this crate refuses to know: what a certificate is.
 
+mod again;
 mod batch;
 mod chain;
 pub mod checkpoint;
@@ -35,6 +36,7 @@ use sync::mpsc::{Receiver, sync_channel};
 
 use checkpoint::{AuditKey, Checkpoint, LogName};
 
+pub use again::{Contention, again};
 pub use batch::{Batch, Expectation, Urgency, Write};
 pub use chain::{Hash, MAX_WORDS, Tip};
 pub use embedded::{

@@ -1,7 +1,7 @@
 //! What can go wrong below a decision.
 
 use ca::cert::CertificateError;
-use store::{Key, Sequence};
+use store::{Contention, Key, Sequence};
 
 use crate::authority::{ImportError, ListError};
 use crate::change::ChangeError;
@@ -63,6 +63,19 @@ pub enum Error {
     /// A token does not let anybody in.
     #[error(transparent)]
     Token(#[from] TokenError),
+}
+
+impl Contention for Error {
+    fn of_commit(&self) -> Option<&store::Error> {
+        match self {
+            Error::Store(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    fn contended(attempts: u32) -> Error {
+        Error::Contended { attempts }
+    }
 }
 
 impl From<crl::Error> for Error {

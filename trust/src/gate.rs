@@ -11,7 +11,7 @@ use ca::cert::Certificate;
 use ca::inventory;
 use ca::records::{Reach, RestsOn};
 use crl::{ParsedList, Revocation, RevokedSet};
-use store::{Store, Versioned};
+use store::{Store, Versioned, again};
 use time::OffsetDateTime;
 
 use crate::admitted::Admitted;
@@ -357,20 +357,6 @@ fn rests_on(holder: &Holder, case: &Case<'_>, state: &State, evidence: &Evidence
         }
     }
     rests_on
-}
-
-/// How often a batch is decided anew because others changed what it rests on.
-const ATTEMPTS: u32 = 32;
-
-/// Decides again while others change what the decision rests on.
-pub(crate) fn again<T>(mut attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
-    for _ in 0..ATTEMPTS {
-        match attempt() {
-            Err(Error::Store(store::Error::Conflict { .. })) => {}
-            outcome => return outcome,
-        }
-    }
-    Err(Error::Contended { attempts: ATTEMPTS })
 }
 
 #[cfg(test)]

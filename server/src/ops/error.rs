@@ -1,5 +1,7 @@
 //! Why an operation failed, typed. How that is told is decided in [`crate::http::problem`] alone.
 
+use store::Contention;
+
 use crate::pki::DirectoryError;
 use crate::{archive, listen, settings};
 
@@ -165,6 +167,19 @@ impl From<trust::Error> for Error {
 impl From<trust::change::ChangeError> for Error {
     fn from(error: trust::change::ChangeError) -> Error {
         trust::Error::from(error).into()
+    }
+}
+
+impl Contention for Error {
+    fn of_commit(&self) -> Option<&store::Error> {
+        match self {
+            Error::Store(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    fn contended(attempts: u32) -> Error {
+        trust::Error::Contended { attempts }.into()
     }
 }
 

@@ -3,6 +3,7 @@
 //! It is no [`super::Operation`], because there is no permit that it could rest on: what it rests on is
 //! the token, and that the certificate would be acceptable. A certificate that is not costs no token.
 
+use store::again;
 use time::OffsetDateTime;
 use trust::Holder;
 use trust::entry::EntryName;
@@ -10,9 +11,6 @@ use trust::token::{self, Redeemed, Secret};
 
 use super::Error;
 use crate::Pki;
-
-/// How often a redemption is decided anew because others changed what it rests on.
-const ATTEMPTS: u32 = 32;
 
 /// What a redemption came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +33,7 @@ pub(crate) fn redeem(
     secret: &Secret,
     now: OffsetDateTime,
 ) -> Result<Redemption, Error> {
-    for _ in 0..ATTEMPTS {
+    again(|| {
         let settings = pki.settings()?;
         // First of all: whoever shows a bad certificate learns nothing about any token.
         let vetted = pki.gate().vet(holder, &settings.trust(), now)?;
@@ -48,11 +46,7 @@ pub(crate) fn redeem(
             Redeemed::AlreadyTrusted { batch } => (batch, Redemption::AlreadyTrusted),
         };
         settings.trust_rests_on().demand(&mut batch);
-        match pki.store().commit(batch) {
-            Ok(_) => return Ok(redemption),
-            Err(store::Error::Conflict { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Err(trust::Error::Contended { attempts: ATTEMPTS }.into())
+        pki.store().commit(batch)?;
+        Ok(redemption)
+    })
 }

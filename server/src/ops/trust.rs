@@ -15,7 +15,7 @@ pub mod remove;
 pub mod token;
 pub mod view;
 
-use store::Batch;
+use store::{Batch, again};
 use trust::State;
 use trust::rights::{ProjectName, Rights, Scope};
 
@@ -24,22 +24,16 @@ use crate::Pki;
 
 pub use error::TrustError;
 
-/// How often a change is decided anew because others changed what it rests on.
-const ATTEMPTS: u32 = 32;
-
 /// Decides and commits, and decides again while others change what the decision rests on. That whoever
 /// asks may do it at all is expected of every batch by the store of `pki`.
 fn settle<T>(pki: &Pki, mut decide: impl FnMut() -> Result<(Option<Batch>, T), Error>) -> Result<T, Error> {
-    for _ in 0..ATTEMPTS {
+    again(|| {
         let (batch, decided) = decide()?;
-        let Some(batch) = batch else { return Ok(decided) };
-        match pki.store().commit(batch) {
-            Ok(_) => return Ok(decided),
-            Err(store::Error::Conflict { .. }) => {}
-            Err(error) => return Err(error.into()),
+        if let Some(batch) = batch {
+            pki.store().commit(batch)?;
         }
-    }
-    Err(trust::Error::Contended { attempts: ATTEMPTS }.into())
+        Ok(decided)
+    })
 }
 
 /// The settings that a decision goes by.

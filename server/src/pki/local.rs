@@ -8,6 +8,7 @@ use std::fs;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use store::again;
 use time::OffsetDateTime;
 use trust::Presented;
 use trust::local::passphrase::{LocalPassphrase, PassphraseError, admit_user, verify};
@@ -18,9 +19,6 @@ use super::Pki;
 use crate::listen::SocketMode;
 use crate::ops::Error;
 use crate::ops::local::Authenticated;
-
-/// How often a change is decided anew because others changed what it rests on.
-const ATTEMPTS: u32 = 32;
 
 impl Pki {
     /// Who may open the socket now. Where none of the groups is there, or the service may not give it the
@@ -48,20 +46,15 @@ impl Pki {
         if user.uid == 0 || user.uid == self.owner() || self.shared.socket_opened.load(Ordering::SeqCst) {
             return Ok(());
         }
-        for _ in 0..ATTEMPTS {
+        again(|| {
             let rule = self.settings()?.trust_first();
             let batch = trust_first(user, self.owner(), rule, &*self.gate().set().now()?, now);
-            let Some(batch) = batch else { return Ok(()) };
-            match self.store().commit(batch) {
-                Ok(_) => {
-                    tracing::warn!(uid = user.uid, name = ?user.name, "the first other user is trusted");
-                    return Ok(());
-                }
-                Err(store::Error::Conflict { .. }) => {}
-                Err(error) => return Err(error.into()),
+            if let Some(batch) = batch {
+                self.store().commit(batch)?;
+                tracing::warn!(uid = user.uid, name = ?user.name, "the first other user is trusted");
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Trusts a user of this machine who knows the passphrase. Each user is slowed down alone.
@@ -90,16 +83,12 @@ impl Pki {
         let verified = verify(passphrase, set.as_ref()).map_err(refused)?;
         drop(slot);
         attempt.succeeded();
-        for _ in 0..ATTEMPTS {
+        again(|| {
             let batch = admit_user(&*self.gate().set().now()?, user, &verified, now)?;
             let Some(batch) = batch else { return Ok(Authenticated { already: true }) };
-            match self.store().commit(batch) {
-                Ok(_) => return Ok(Authenticated { already: false }),
-                Err(store::Error::Conflict { .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(trust::Error::Contended { attempts: ATTEMPTS }.into())
+            self.store().commit(batch)?;
+            Ok(Authenticated { already: false })
+        })
     }
 }
 
