@@ -9,6 +9,7 @@ mod adopt;
 pub(crate) mod directory;
 mod local;
 mod open;
+mod passphrase;
 mod publish;
 mod run;
 mod trusted;
@@ -48,6 +49,8 @@ use crate::settings::{self, Setting, Settings};
 pub use adopt::Adopted;
 pub use directory::DirectoryError;
 pub use open::OpenMode;
+pub(crate) use passphrase::Ends;
+use passphrase::Guesser;
 
 /// How private keys are protected on disk.
 #[derive(Clone, Debug, Default)]
@@ -93,7 +96,7 @@ struct Shared {
     trusted: Mutex<trusted::Seen>,
     /// Whether the socket was open to everybody in the life of this process.
     socket_opened: AtomicBool,
-    throttle: Throttle<u32>,
+    throttle: Throttle<Guesser>,
     slots: Slots,
 }
 

@@ -16,7 +16,7 @@ use ca::followed::Followed;
 use ca::records::RestsOn;
 use minicbor::{Decode, Encode};
 use store::{Batch, Class, Record, Store, Table, Version};
-use trust::settings::TrustFirst;
+use trust::settings::{PassphraseRemote, TrustFirst};
 use trust::token::Expiry;
 
 pub use catalogue::{Default, Setting};
@@ -117,16 +117,24 @@ impl Settings {
 
     /// The records of what [`Settings::trust`] returns.
     pub fn trust_rests_on(&self) -> RestsOn {
+        self.rests_on(Setting::OF_TRUST)
+    }
+
+    /// The records of these settings.
+    pub fn rests_on(&self, settings: impl IntoIterator<Item = Setting>) -> RestsOn {
         let version = |setting| self.set.get(&setting).map(|(_, version)| *version);
         let key = |setting: Setting| Table::<SettingRecord>::key(setting.name());
-        Setting::OF_TRUST
-            .into_iter()
-            .fold(RestsOn::nothing(), |all, setting| all.and(key(setting), version(setting)))
+        settings.into_iter().fold(RestsOn::nothing(), |all, setting| all.and(key(setting), version(setting)))
     }
 
     /// How long tokens live.
     pub fn remote_token_expiry(&self) -> Expiry {
         self.word(Setting::CoreRemoteTokenExpiry)
+    }
+
+    /// From where a client certificate is admitted by the passphrase.
+    pub fn passphrase_remote(&self) -> PassphraseRemote {
+        self.word(Setting::LocalPassphraseRemote)
     }
 
     /// Whether the first other user becomes trusted.

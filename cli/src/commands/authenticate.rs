@@ -1,7 +1,6 @@
 //! `pki authenticate`.
 
-use server::ops::{info::Info, local::Authenticate};
-use zeroize::Zeroizing;
+use server::ops::{info::Info, local::Authenticate, phrase::Phrase};
 
 use crate::{
     context::Context,
@@ -29,21 +28,21 @@ pub struct Args {
 pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> {
     let connection = context.connect()?;
     let given = match &args.passphrase {
-        Some(given) => Zeroizing::new(given.clone()),
+        Some(given) => Phrase::new(given.clone()),
         // Whoever is trusted already has nothing to type.
         None => match connection.call(Info {}) {
-            Ok(_) => Zeroizing::new(String::new()),
+            Ok(_) => Phrase::new(String::new()),
             Err(error) if error.kind == Kind::Denied => {
                 let typed = passphrase::ask_text("Please enter passphrase", &context.environment)?;
                 if typed.is_empty() {
                     return Err(CommandError::usage("No passphrase given").hint("pki authenticate"));
                 }
-                typed
+                typed.into()
             }
             Err(error) => return Err(error),
         },
     };
-    let reply = connection.call(Authenticate { passphrase: given.to_string() })?;
+    let reply = connection.call(Authenticate { passphrase: given })?;
     context.output.reply(&reply, |output| {
         output.say(match reply.already {
             true => "you are trusted already",

@@ -3,6 +3,7 @@
 use server::ops::{
     config::ConfigSet,
     local::{PassphraseSet, PassphraseShow},
+    phrase::Phrase,
 };
 
 use super::config;
@@ -59,14 +60,14 @@ fn set_passphrase(value: Option<&str>, context: &mut Context) -> Result<Outcome,
     connection.call(PassphraseShow {})?;
     let passphrase = match value {
         Some("") => None,
-        Some(value) => Some(value.to_string()),
+        Some(value) => Some(Phrase::new(value.to_string())),
         None => {
             let first = passphrase::ask_text("Please enter passphrase", &context.environment)?;
             let second = passphrase::ask_text("Please re-enter passphrase", &context.environment)?;
             if *first != *second {
                 return Err(CommandError::usage("Passphrases do not match").hint("try again"));
             }
-            (!first.is_empty()).then(|| first.to_string())
+            (!first.is_empty()).then(|| first.into())
         }
     };
     let view = connection.call(PassphraseSet { passphrase })?;

@@ -17,6 +17,7 @@ use trust::{Action, Presented};
 use super::{Desk, VERSION, VERSION_HEADER};
 use crate::clock;
 use crate::limits::Limits;
+use crate::listen::Caller;
 use crate::ops::Operation;
 use crate::ops::local::Authenticate;
 use crate::problem::{Problem, ProblemKind};
@@ -139,10 +140,32 @@ pub(crate) async fn authenticate(
     request: Request,
 ) -> Result<Response, Refusal> {
     let Authenticate { passphrase } = parse(request, &desk.limits).await?;
-    let passphrase = zeroize::Zeroizing::new(passphrase);
     let place = place(desk.rooms.of(Action::Trust))?;
     let running = tokio::task::spawn_blocking(move || {
         let answer = desk.pki.authenticate(&presented, &passphrase, std::time::Instant::now(), clock::now());
+        drop(place);
+        answer
+    });
+    answered(running).await
+}
+
+/// Lets in whoever shows a certificate and knows the passphrase. Whoever shows none is told as little as
+/// anywhere.
+pub(crate) async fn authenticate_caller(
+    State(desk): State<Desk>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let Authenticate { passphrase } = parse(request, &desk.limits).await?;
+    let place = place(desk.rooms.of(Action::Trust))?;
+    let running = tokio::task::spawn_blocking(move || {
+        let (clock, now) = (std::time::Instant::now(), clock::now());
+        let answer = match &*caller.presented {
+            Presented::Certificate(holder) => {
+                desk.pki.authenticate_holder(holder, &caller.ends(), &passphrase, clock, now)
+            }
+            other => desk.pki.authenticate(other, &passphrase, clock, now),
+        };
         drop(place);
         answer
     });

@@ -60,10 +60,12 @@ pub(crate) fn all_causes(error: &Error) -> Vec<String> {
     }
 }
 
-/// Whether it was refused because the disk is behind, or others changed what it rests on, with nothing
-/// done: the same may go through soon.
+/// Whether it was refused because the disk is behind, others changed what it rests on, or there was no room
+/// to try a passphrase, with nothing done: the same may go through soon.
 pub(crate) fn is_busy(error: &Error) -> bool {
-    error.is_withdrawn() || matches!(error.of_store(), Some(store::Error::Busy { .. }))
+    error.is_withdrawn()
+        || matches!(error, Error::Crowded)
+        || matches!(error.of_store(), Some(store::Error::Busy { .. }))
 }
 
 fn kind(error: &Error) -> ProblemKind {

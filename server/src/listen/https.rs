@@ -13,6 +13,7 @@ use trust::Presented;
 use super::Error;
 use super::connection::Accept;
 use super::public::bind;
+use crate::pki::Ends;
 use crate::tls::{Tls, presented};
 use crate::{Pki, clock};
 
@@ -21,8 +22,17 @@ use crate::{Pki, clock};
 pub(crate) struct Caller {
     /// Where it comes from.
     pub(crate) remote: SocketAddr,
+    /// Where it was accepted.
+    pub(crate) local: SocketAddr,
     /// What it showed.
     pub(crate) presented: Arc<Presented>,
+}
+
+impl Caller {
+    /// The ends of its connection.
+    pub(crate) fn ends(&self) -> Ends {
+        Ends { remote: self.remote, local: self.local }
+    }
 }
 
 /// A bound HTTPS address.
@@ -87,13 +97,14 @@ impl Accept for HttpsListener {
         (stream, remote): (TcpStream, SocketAddr),
     ) -> io::Result<(TlsStream<TcpStream>, Caller)> {
         stream.set_nodelay(true)?;
+        let local = stream.local_addr()?;
         self.refresh().await;
         let stream = self.acceptor.accept(stream).await?;
         // A resumed session has the certificate of the handshake that it goes back to.
         let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
         let presented =
             presented(chain).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-        Ok((stream, Caller { remote, presented: Arc::new(presented) }))
+        Ok((stream, Caller { remote, local, presented: Arc::new(presented) }))
     }
 
     async fn dismissed(&self, caller: &Caller) {

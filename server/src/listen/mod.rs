@@ -10,6 +10,7 @@ mod error;
 mod holder;
 mod https;
 mod local;
+mod neighbour;
 mod origins;
 mod public;
 
@@ -19,4 +20,6 @@ pub use error::Error;
 pub(crate) use https::{Caller, HttpsListener};
 pub(crate) use local::{LocalSocket, SocketMode, open_to_everyone};
 pub use local::{Reach, reach};
+pub(crate) use neighbour::neighbour;
+pub(crate) use origins::network;
 pub(crate) use public::PublicListener;

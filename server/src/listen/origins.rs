@@ -49,7 +49,7 @@ impl Drop for Place {
 
 /// What is counted as one: an IPv4 address however it is written, or a /64, which is what one IPv6
 /// customer gets (RFC 6177 §2).
-fn network(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         v4 @ IpAddr::V4(_) => v4,
         IpAddr::V6(v6) => {

@@ -13,46 +13,18 @@ use age::secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use trust::{Action, Presented};
-use zeroize::Zeroizing;
 
 use super::Error;
 use crate::Pki;
 use crate::archive::{Work, pack};
 
+pub use super::phrase::Phrase;
 pub use crate::archive::Error as ArchiveError;
 pub use restore::{Restoration, restore};
 
-/// A passphrase, wiped when dropped and never shown.
-#[derive(Clone)]
-pub struct Phrase(Zeroizing<String>);
-
-impl Phrase {
-    /// Takes a passphrase.
-    pub fn new(text: String) -> Phrase {
-        Phrase(Zeroizing::new(text))
-    }
-
-    fn secret(&self) -> SecretString {
-        SecretString::from(self.0.as_str())
-    }
-}
-
-impl Serialize for Phrase {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for Phrase {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Phrase, D::Error> {
-        String::deserialize(deserializer).map(Phrase::new)
-    }
-}
-
-impl std::fmt::Debug for Phrase {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Phrase(…)")
-    }
+/// As `age` takes it.
+fn secret(phrase: &Phrase) -> SecretString {
+    SecretString::from(phrase.expose())
 }
 
 /// What a backup holds of the private keys.
@@ -117,11 +89,11 @@ impl Pki {
         now: OffsetDateTime,
     ) -> Result<(), Error> {
         self.permit(presented, Action::Backup, now)?;
-        if request.passphrase.0.is_empty() {
+        if request.passphrase.expose().is_empty() {
             return Err(Error::Word { word: String::new(), expected: "a passphrase" });
         }
         let members = members::all(self, request.keys, now)?;
-        Ok(pack(out, &request.passphrase.secret(), work, members.into_iter(), now)?)
+        Ok(pack(out, &secret(&request.passphrase), work, members.into_iter(), now)?)
     }
 }
 

@@ -1,22 +1,21 @@
 //! The passphrase by which users of this machine become trusted: `pki authenticate`, `pki set local.passphrase`.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use trust::change::Cause;
 use trust::local::passphrase::{self, Cost, LocalPassphrase};
 use trust::{Action, Permit};
 
+use super::phrase::Phrase;
 use super::{Error, Operation};
 use crate::Pki;
 
 /// Becomes trusted by the passphrase. Whoever is let in already needs none; whoever is not comes in by
-/// `Pki::authenticate`, which the socket asks in place of this.
-#[derive(Clone, Serialize, Deserialize)]
+/// `Pki::authenticate`, which the listeners ask in place of this.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Authenticate {
     /// The passphrase.
-    pub passphrase: String,
+    pub passphrase: Phrase,
 }
 
 /// What became of it.
@@ -24,12 +23,6 @@ pub struct Authenticate {
 pub struct Authenticated {
     /// Whether the user was trusted before.
     pub already: bool,
-}
-
-impl fmt::Debug for Authenticate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Authenticate(…)")
-    }
 }
 
 impl Operation for Authenticate {
@@ -43,16 +36,10 @@ impl Operation for Authenticate {
 }
 
 /// Sets the passphrase, or with `None` unsets it.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PassphraseSet {
     /// The new one.
-    pub passphrase: Option<String>,
-}
-
-impl fmt::Debug for PassphraseSet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PassphraseSet(…)")
-    }
+    pub passphrase: Option<Phrase>,
 }
 
 /// Whether there is a passphrase. Who may ask may set it.
@@ -79,7 +66,8 @@ impl Operation for PassphraseSet {
         let batch = match (&self.passphrase, &read) {
             (Some(text), read) => {
                 let (minimum, cost) = (passphrase::MINIMUM, Cost::DEFAULT);
-                let set = passphrase::set(text, minimum, cost, read.as_ref(), &cause, now, pki.random());
+                let set =
+                    passphrase::set(text.expose(), minimum, cost, read.as_ref(), &cause, now, pki.random());
                 Some(set.map_err(trust::Error::from)?)
             }
             (None, Some(read)) => Some(passphrase::unset(read, &cause, now)),

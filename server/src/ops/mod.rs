@@ -22,6 +22,7 @@ pub mod info;
 pub mod inventory;
 pub mod issue;
 pub mod local;
+pub mod phrase;
 mod project;
 pub(crate) mod redeem;
 pub mod revoke;

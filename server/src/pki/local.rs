@@ -1,24 +1,20 @@
-//! The users of this machine, as Multipass has them: who may reach the socket, who is trusted for being the
-//! first to come, and who for knowing the passphrase.
+//! The users of this machine, as Multipass has them: who may reach the socket, and who is trusted for being
+//! the first to come.
 //!
 //! Being first is worth something only while the socket keeps out all but the administrators: once it was
 //! open to everybody, nobody becomes trusted that way until the service starts again.
 
 use std::fs;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 use store::again;
 use time::OffsetDateTime;
 use trust::Presented;
-use trust::local::passphrase::{LocalPassphrase, PassphraseError, admit_user, verify};
-use trust::local::throttle::Asked;
 use trust::local::{SocketAccess, socket_access, trust_first};
 
 use super::Pki;
 use crate::listen::SocketMode;
 use crate::ops::Error;
-use crate::ops::local::Authenticated;
 
 impl Pki {
     /// Who may open the socket now. Where none of the groups is there, or the service may not give it the
@@ -56,40 +52,6 @@ impl Pki {
             Ok(())
         })
     }
-
-    /// Trusts a user of this machine who knows the passphrase. Each user is slowed down alone.
-    ///
-    /// # Errors
-    /// [`PassphraseError`] inside, [`Error::TooOften`], [`Error::Stopping`] if too many ask at once.
-    pub(crate) fn authenticate(
-        &self,
-        presented: &Presented,
-        passphrase: &str,
-        clock: Instant,
-        now: OffsetDateTime,
-    ) -> Result<Authenticated, Error> {
-        let user = match (self.admit(presented, now), presented) {
-            (Ok(_), _) => return Ok(Authenticated { already: true }),
-            (Err(_), Presented::Local(user)) => user,
-            (Err(error), _) => return Err(error),
-        };
-        let refused = |error: PassphraseError| Error::from(trust::Error::from(error));
-        let set = LocalPassphrase::load(self.store())?;
-        if set.is_none() {
-            return Err(refused(PassphraseError::NotSet));
-        }
-        let attempt = self.shared.throttle.begin(user.uid, clock)?;
-        let slot = self.shared.slots.take(Asked::Here).ok_or(Error::Crowded)?;
-        let verified = verify(passphrase, set.as_ref()).map_err(refused)?;
-        drop(slot);
-        attempt.succeeded();
-        again(|| {
-            let batch = admit_user(&*self.gate().set().now()?, user, &verified, now)?;
-            let Some(batch) = batch else { return Ok(Authenticated { already: true }) };
-            self.store().commit(batch)?;
-            Ok(Authenticated { already: false })
-        })
-    }
 }
 
 /// The id of the group `name`, by the text of `/etc/group` (group(5)).
@@ -103,7 +65,6 @@ fn group_id(groups: &str, name: &str) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::local::PassphraseSet;
     use crate::settings::{self, Setting};
     use crate::testing::{at, made};
     use trust::LocalUser;
@@ -140,31 +101,6 @@ mod tests {
         rule("true");
         pki.welcome(&user(1002), at(21)).unwrap();
         assert_eq!((is_in(&pki, 1001), is_in(&pki, 1002)), (false, false));
-    }
-
-    #[test]
-    fn whoever_knows_the_passphrase_is_trusted_and_guessing_is_slow() {
-        let dir = tempfile::tempdir().unwrap();
-        let pki = made(&dir.path().join("pki"));
-        let clock = Instant::now();
-        let ask = |uid, text: &str| pki.authenticate(&user(uid), text, clock, at(30));
-        let unset = ask(1001, "correct horse").unwrap_err();
-        assert!(unset.to_string().starts_with("Passphrase is not set."), "{unset}");
-        let set = PassphraseSet { passphrase: Some("correct horse".to_owned()) };
-        pki.run(set, &Presented::InProcess, at(25)).unwrap();
-        for _ in 0..4 {
-            let wrong = ask(1001, "wrong").unwrap_err();
-            assert_eq!(wrong.to_string(), "Passphrase is not correct. Please try again.");
-        }
-        assert!(matches!(ask(1001, "correct horse"), Err(Error::TooOften(_))), "it waits");
-        assert!(!ask(1002, "correct horse").unwrap().already, "and nobody else does");
-        assert!(ask(1002, "whatever").unwrap().already);
-        assert_eq!((is_in(&pki, 1001), is_in(&pki, 1002)), (false, true));
-        let short = PassphraseSet { passphrase: Some("short".to_owned()) };
-        assert!(pki.run(short, &Presented::InProcess, at(40)).is_err());
-        assert!(pki.run(PassphraseSet { passphrase: None }, &user(1001), at(40)).is_err());
-        pki.run(PassphraseSet { passphrase: None }, &user(1002), at(40)).unwrap();
-        assert!(ask(1003, "correct horse").unwrap_err().to_string().starts_with("Passphrase is not set."));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use trust::settings::{CrlExpired, PkiMode, TrustCa, TrustFirst};
+use trust::settings::{CrlExpired, PassphraseRemote, PkiMode, TrustCa, TrustFirst};
 use trust::token::Expiry;
 
 use super::Error;
@@ -31,6 +31,8 @@ pub enum Setting {
     CrlRootValidity,
     /// `crl.validity`
     CrlValidity,
+    /// `local.passphrase_remote`
+    LocalPassphraseRemote,
     /// `local.socket_groups`
     LocalSocketGroups,
     /// `local.trust_first`
@@ -72,7 +74,7 @@ const HTTPS_PORT: u16 = 8443;
 
 impl Setting {
     /// Every setting, by name.
-    pub const ALL: [Setting; 16] = [
+    pub const ALL: [Setting; 17] = [
         Setting::CoreCrlExpired,
         Setting::CoreExternalAddress,
         Setting::CoreHttpsAddress,
@@ -83,6 +85,7 @@ impl Setting {
         Setting::CoreTrustCaCertificates,
         Setting::CrlRootValidity,
         Setting::CrlValidity,
+        Setting::LocalPassphraseRemote,
         Setting::LocalSocketGroups,
         Setting::LocalTrustFirst,
         Setting::ProfileClientDays,
@@ -108,6 +111,7 @@ impl Setting {
             Setting::CoreTrustCaCertificates => "core.trust_ca_certificates",
             Setting::CrlRootValidity => "crl.root_validity",
             Setting::CrlValidity => "crl.validity",
+            Setting::LocalPassphraseRemote => "local.passphrase_remote",
             Setting::LocalSocketGroups => "local.socket_groups",
             Setting::LocalTrustFirst => "local.trust_first",
             Setting::ProfileClientDays => "profile.client.days",
@@ -128,6 +132,7 @@ impl Setting {
             Setting::CorePkiMode => Default::Value("auto"),
             Setting::CoreRemoteTokenExpiry => Default::Value("15d"),
             Setting::CoreTrustCaCertificates => Default::Value("false"),
+            Setting::LocalPassphraseRemote => Default::Value("false"),
             Setting::LocalSocketGroups => Default::Value("sudo,admin,wheel"),
             Setting::LocalTrustFirst => Default::Value("true"),
             Setting::CrlRootValidity => Default::Value("365d"),
@@ -148,7 +153,9 @@ impl Setting {
             Setting::CorePkiMode => "auto, on or off",
             Setting::CorePublicAddress => "IP:PORT",
             Setting::CoreRemoteTokenExpiry => "a span such as 15d or 2d 3H",
-            Setting::CoreTrustCaCertificates | Setting::LocalTrustFirst => "true or false",
+            Setting::CoreTrustCaCertificates | Setting::LocalPassphraseRemote | Setting::LocalTrustFirst => {
+                "true or false"
+            }
             Setting::LocalSocketGroups => "groups, separated by commas",
             Setting::CorePublicUrl => "http URL",
             Setting::CrlRootValidity | Setting::CrlValidity => "a span such as 7d, 36h, 90m",
@@ -179,6 +186,9 @@ impl Setting {
             }
             Setting::CoreTrustCaCertificates => {
                 "Whether a client that a trusted authority signed needs no entry of its own."
+            }
+            Setting::LocalPassphraseRemote => {
+                "Whether the passphrase admits a client certificate from other machines too, not from this one alone."
             }
             Setting::LocalSocketGroups => {
                 "Who may reach the socket until the first other user has connected: the first of these groups that exists."
@@ -226,6 +236,7 @@ impl Setting {
             Setting::CorePkiMode => value::word::<PkiMode>(value).map_err(refuse),
             Setting::CoreRemoteTokenExpiry => value::word::<Expiry>(value).map_err(refuse),
             Setting::CoreTrustCaCertificates => value::word::<TrustCa>(value).map_err(refuse),
+            Setting::LocalPassphraseRemote => value::word::<PassphraseRemote>(value).map_err(refuse),
             Setting::LocalSocketGroups => value::groups(value).map_err(refuse),
             Setting::LocalTrustFirst => value::word::<TrustFirst>(value).map_err(refuse),
             Setting::CorePublicAddress => {

@@ -109,7 +109,7 @@ impl<K: Hash + Eq + Clone> Throttle<K> {
                 peers.insert(peer.clone(), strikes);
             }
         }
-        Ok(Attempt { throttle: self, peer, begun: now })
+        Ok(Attempt { throttle: self, peer, begun: now, counts: Counts::Yes })
     }
 
     /// How many peers are remembered.
@@ -133,6 +133,13 @@ pub struct Attempt<'a, K: Hash + Eq + Clone> {
     throttle: &'a Throttle<K>,
     peer: K,
     begun: Instant,
+    counts: Counts,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Counts {
+    Yes,
+    No,
 }
 
 impl<K: Hash + Eq + Clone> Attempt<'_, K> {
@@ -140,17 +147,23 @@ impl<K: Hash + Eq + Clone> Attempt<'_, K> {
     pub fn succeeded(self) {
         self.throttle.peers().remove(&self.peer);
     }
+
+    /// Nothing was compared: it does not count, and leaves the peer's failures as they were.
+    pub fn put_off(mut self) {
+        self.counts = Counts::No;
+    }
 }
 
 impl<K: Hash + Eq + Clone> Drop for Attempt<'_, K> {
     fn drop(&mut self) {
         let mut peers = self.throttle.peers();
         // After a success there is nothing left to count.
-        if let Some(strikes) = peers.get_mut(&self.peer) {
+        let Some(strikes) = peers.get_mut(&self.peer) else { return };
+        strikes.under_way = false;
+        if self.counts == Counts::Yes {
             strikes.failures = strikes.failures.saturating_add(1);
             strikes.last = self.begun;
             strikes.next = self.begun + self.throttle.pace.wait(strikes.failures);
-            strikes.under_way = false;
         }
     }
 }
@@ -257,6 +270,20 @@ mod tests {
         assert!(throttle.begin(2, now).is_ok());
         drop(attempt);
         assert!(throttle.begin(1, now).is_ok());
+    }
+
+    #[test]
+    fn what_was_put_off_neither_counts_nor_forgives() {
+        let throttle = Throttle::new(Pace::DEFAULT);
+        let now = Instant::now();
+        for _ in 0..9 {
+            throttle.begin(1, now).unwrap().put_off();
+        }
+        for _ in 0..4 {
+            throttle.begin(1, now).unwrap().put_off();
+            assert_eq!(fail(&throttle, 1, now), None);
+        }
+        assert_eq!(fail(&throttle, 1, now), Some(SECOND));
     }
 
     #[test]

@@ -11,8 +11,8 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, Method};
 use trust::Presented;
 
-use super::OURS;
 use super::envelope::Failure;
+use super::{AUTHENTICATE, OURS};
 use crate::clock;
 use crate::http::{Desk, operation, problem, public};
 use crate::listen::Caller;
@@ -49,7 +49,7 @@ pub(super) async fn enter(
 fn is_open(method: &Method, path: &str) -> bool {
     match *method {
         Method::GET | Method::HEAD => path == "/" || path == "/1.0" || public::is_public(path),
-        Method::POST => path == "/1.0/certificates",
+        Method::POST => path == "/1.0/certificates" || path == AUTHENTICATE,
         _ => false,
     }
 }
@@ -87,6 +87,8 @@ mod tests {
             (Method::GET, "/ca.crl", true),
             (Method::GET, "/.well-known/acme-challenge/token", true),
             (Method::POST, "/1.0/certificates", true),
+            (Method::POST, "/1.0/pki/authenticate", true),
+            (Method::GET, "/1.0/pki/authenticate", false),
             (Method::GET, "/1.0/certificates", false),
             (Method::PUT, "/1.0", false),
             (Method::POST, "/", false),

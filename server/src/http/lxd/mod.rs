@@ -1,9 +1,10 @@
 //! LXD's API for trust, as far as its client `lxc` needs it: `/`, `/1.0`, `/1.0/certificates` and
 //! `/1.0/operations`, with LXD's envelope, fields and messages.
 //!
-//! Nothing is decided here: requests become the operations that the commands run as well, or the one
-//! thing that somebody unknown may ask for, the redemption of a token ([`crate::ops::redeem`]). Of LXD's
-//! API nothing else is promised: `api_extensions` names what clients may count on, and no more.
+//! Nothing is decided here: requests become the operations that the commands run as well, or what alone
+//! somebody unknown may ask for: to redeem a token ([`crate::ops::redeem`]), or to be let in by the
+//! passphrase. Of LXD's API nothing else is promised: `api_extensions` names what clients may count on, and
+//! no more.
 
 mod about;
 mod certificates;
@@ -28,6 +29,9 @@ use crate::Pki;
 /// Where the operations lie that both the socket and HTTPS answer.
 const OURS: &str = "/1.0/pki/";
 
+/// Where the passphrase is tried.
+const AUTHENTICATE: &str = "/1.0/pki/authenticate";
+
 /// LXD's part of the route table.
 pub(super) fn routes() -> Vec<Route> {
     let route = |methods: &'static str, path: &str, action| Route {
@@ -40,12 +44,13 @@ pub(super) fn routes() -> Vec<Route> {
         route("GET", "/", None),
         route("GET", "/1.0", None),
         route("GET", "/1.0/certificates", Some(Action::Read)),
-        // Whoever is not let in may redeem a token, and nothing else.
+        // Whoever is not let in may redeem a token, or try the passphrase, and nothing else.
         route("POST", "/1.0/certificates", None),
         route("GET", "/1.0/certificates/{fingerprint}", Some(Action::Read)),
         route("PUT, PATCH, DELETE", "/1.0/certificates/{fingerprint}", Some(Action::Trust)),
         route("GET", "/1.0/operations", Some(Action::Trust)),
         route("GET, DELETE", "/1.0/operations/{id}", Some(Action::Trust)),
+        route("POST", AUTHENTICATE, None),
     ]
 }
 
@@ -63,6 +68,7 @@ pub(super) fn router(operations: Router<Desk>, desk: Desk) -> Router {
                 .patch(certificates::update)
                 .delete(certificates::remove),
         )
+        .route(AUTHENTICATE, post(operation::authenticate_caller))
         .route("/1.0/operations", get(operations::list))
         .route("/1.0/operations/{id}", get(operations::show).delete(operations::cancel))
         .fallback(unknown)

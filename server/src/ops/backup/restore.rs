@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use trust::Peer;
 
-use super::{FORMAT, Manifest, Phrase};
+use super::{FORMAT, Manifest, Phrase, secret};
 use crate::archive::{self, unpack};
 use crate::layout::Layout;
 use crate::ops::{Error, shape};
@@ -73,7 +73,7 @@ pub fn restore(
     if let (_, Some(owner)) = directory::examine(&layout)? {
         directory::check_owner(&layout, owner)?;
     }
-    let manifest = unpack::<Error>(archive, &phrase.secret(), directory, |beside, manifest| {
+    let manifest = unpack::<Error>(archive, &secret(phrase), directory, |beside, manifest| {
         let manifest = read(manifest)?;
         begin_epoch(&Layout::new(beside), &manifest, peer, now)
     })?;

@@ -17,6 +17,8 @@ use crate::ops::trust::view::RightsWanted;
 use crate::ops::view::Selector;
 use crate::tls::testing::{client_with, nobody};
 
+mod passphrase;
+
 const NOT_ANY_MORE: &str = "not authorized: this client certificate is not trusted any more";
 
 struct Https {
