@@ -1,9 +1,10 @@
 //! What went wrong, as whoever asked is told: the one shape of failure on the socket.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// A failed operation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, thiserror::Error)]
 #[error("{message}")]
 pub struct Problem {
     /// What kind it is: decides HTTP status and exit code.
@@ -17,7 +18,7 @@ pub struct Problem {
 }
 
 /// The kinds of failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProblemKind {
     /// Several things match, or the state does not allow it.

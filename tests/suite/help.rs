@@ -107,6 +107,11 @@ fn the_reference_of_settings_is_the_programs_own() {
 }
 
 #[test]
+fn the_reference_of_the_api_is_the_services_own() {
+    compare("docs/reference/openapi.json", &server::http::openapi::text());
+}
+
+#[test]
 fn a_wrong_command_is_met_with_the_right_one() {
     let sandbox = Sandbox::new();
     let refused = sandbox.pki(["isue-client", "alice"]).failure(2);

@@ -20,6 +20,7 @@ pub struct Args {
 enum Page {
     Commands,
     ExitCodes,
+    Openapi,
     Settings,
 }
 
@@ -27,6 +28,7 @@ pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> 
     let text = match args.page {
         Page::Commands => reference::commands(),
         Page::ExitCodes => reference::exit_codes(),
+        Page::Openapi => server::http::openapi::text(),
         Page::Settings => reference::settings(),
     };
     context.output.raw(text.as_bytes())?;

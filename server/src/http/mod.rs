@@ -4,6 +4,7 @@
 
 pub(crate) mod backup;
 mod lxd;
+pub mod openapi;
 pub(crate) mod operation;
 pub mod problem;
 pub(crate) mod public;
@@ -11,7 +12,7 @@ pub(crate) mod public;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::post;
+use axum::routing::{get, post};
 use tokio::sync::Semaphore;
 use trust::Action;
 
@@ -41,8 +42,19 @@ pub struct Route {
     pub methods: &'static str,
     /// The path, e.g. `/1.0/pki/issue`.
     pub path: String,
-    /// What a peer must be permitted; `None` where anyone may ask.
-    pub action: Option<Action>,
+    /// Who may ask.
+    pub access: Access,
+}
+
+/// Who may ask for something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Everybody.
+    Anyone,
+    /// Whoever is permitted this.
+    Permitted(Action),
+    /// Everybody who is let in.
+    Trusted,
 }
 
 /// What the handlers of the socket share.
@@ -97,8 +109,13 @@ macro_rules! operations {
                 listener: "socket",
                 methods: "POST",
                 path: path::<$operation>(),
-                action: Some(<$operation as Operation>::ACTION),
+                access: Access::Permitted(<$operation as Operation>::ACTION),
             }),*]
+        }
+
+        /// Adds every one of them to the description of the API.
+        fn describe_operations(document: &mut openapi::Document) {
+            $(document.operation::<$operation>();)*
         }
 
         fn operation_router() -> Router<Desk> {
@@ -159,12 +176,23 @@ operations! {
 /// Every route of every listener.
 pub fn routes() -> Vec<Route> {
     let mut routes = operation_routes();
-    routes.push(Route { listener: "socket", methods: "POST", path: path::<Authenticate>(), action: None });
+    routes.push(Route {
+        listener: "socket",
+        methods: "POST",
+        path: path::<Authenticate>(),
+        access: Access::Anyone,
+    });
     routes.push(Route {
         listener: "socket",
         methods: "POST",
         path: BACKUP_PATH.to_owned(),
-        action: Some(Action::Backup),
+        access: Access::Permitted(Action::Backup),
+    });
+    routes.push(Route {
+        listener: "socket",
+        methods: "GET",
+        path: openapi::PATH.to_owned(),
+        access: Access::Trusted,
     });
     routes.extend(lxd::routes());
     routes.extend(public::routes());
@@ -180,6 +208,7 @@ pub(crate) fn https_router(desk: Desk) -> Router {
 pub(crate) fn socket_router(desk: Desk) -> Router {
     operation_router()
         .route(&path::<Authenticate>(), post(operation::authenticate))
+        .route(openapi::PATH, get(openapi::answer))
         .route(BACKUP_PATH, post(backup::answer))
         .fallback(operation::unknown)
         .method_not_allowed_fallback(operation::wrong_method)

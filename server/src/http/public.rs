@@ -29,7 +29,7 @@ use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 
-use super::Route;
+use super::{Access, Route};
 use crate::Pki;
 use crate::clock;
 
@@ -118,12 +118,32 @@ fn http_date(at: OffsetDateTime) -> Option<HeaderValue> {
 
 /// The public listener's part of the route table.
 pub(crate) fn routes() -> Vec<Route> {
-    let route = |path: String| Route { listener: "public", methods: "GET, HEAD", path, action: None };
+    let route =
+        |path: String| Route { listener: "public", methods: "GET, HEAD", path, access: Access::Anyone };
     let mut routes: Vec<Route> = TOP.iter().map(|name| route(format!("/{name}"))).collect();
     routes.push(route("/ca/{keyid}.crt".to_owned()));
     routes.push(route("/crl/{keyid}/0.crl".to_owned()));
     routes.push(route(format!("{CHALLENGES}{{token}}")));
     routes
+}
+
+/// The same with the media type of each file and what it is: for the description of the API.
+pub(crate) fn described() -> Vec<(String, &'static str, &'static str)> {
+    let mut described: Vec<_> = [
+        ("/ca.crl", PEM, "The newest list of the issuing CA in force."),
+        ("/ca.crt", PEM, "The certificate of the issuing CA in force."),
+        ("/chain.crl", PEM, "The newest list of every authority."),
+        ("/chain.crt", PEM, "The certificates of the issuing CAs and of the root."),
+        ("/root.crl", PEM, "The newest list of the root."),
+        ("/root.crt", PEM, "The certificate of the root."),
+        ("/ca/{keyid}.crt", DER_CERTIFICATE, "The certificate of the authority with this key, DER."),
+        ("/crl/{keyid}/0.crl", DER_LIST, "The newest list of the authority with this key, DER."),
+    ]
+    .map(|(path, media, text)| (path.to_owned(), media, text))
+    .to_vec();
+    let challenge = "The answer to an HTTP-01 challenge (RFC 8555 §8.3).";
+    described.push((format!("{CHALLENGES}{{token}}"), "application/octet-stream", challenge));
+    described
 }
 
 /// What the public listener answers.

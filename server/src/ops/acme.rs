@@ -9,13 +9,14 @@ use serde::{Deserialize, Serialize};
 use store::Versioned;
 use time::OffsetDateTime;
 use trust::{Action, Permit};
+use utoipa::ToSchema;
 
 use super::{Error, Operation};
 use crate::Pki;
 use crate::http::problem::in_words;
 
 /// Obtains a certificate and places it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct AcmeIssue {
     /// DNS names or addresses; the first names the files.
     pub domains: Vec<String>,
@@ -36,7 +37,7 @@ pub struct AcmeIssue {
 }
 
 /// A certificate obtained by ACME.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AcmeView {
     /// Its names.
     pub domains: Vec<String>,
@@ -78,7 +79,7 @@ impl Operation for AcmeIssue {
 }
 
 /// Lists what was obtained.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct AcmeList {}
 
 impl Operation for AcmeList {
@@ -93,7 +94,7 @@ impl Operation for AcmeList {
 }
 
 /// Renews now, with what the first issue was told.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct AcmeRenew {
     /// The first domain; `None` for all that are due.
     pub domain: Option<String>,
@@ -117,7 +118,7 @@ impl Operation for AcmeRenew {
 }
 
 /// Asks the authority to revoke.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct AcmeRevoke {
     /// The first domain.
     pub domain: String,

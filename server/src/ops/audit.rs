@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use trust::{Action, Permit};
+use utoipa::ToSchema;
 
 use store::Sequence;
 use store::checkpoint::Checkpoint;
@@ -11,7 +12,7 @@ use super::{Error, Operation};
 use crate::Pki;
 
 /// Reads the trail, oldest first.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Audit {
     /// Begin after this sequence.
     pub after: u64,
@@ -22,7 +23,7 @@ pub struct Audit {
 }
 
 /// One line of the trail.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct AuditLine {
     /// Place in the history.
     pub sequence: u64,
@@ -64,14 +65,14 @@ impl Audit {
 }
 
 /// Checks every segment, digest and link of the journal.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct AuditVerify {
     /// An earlier checkpoint (signed note): the journal must be a continuation of it.
     pub against: Option<String>,
 }
 
 /// What the check found. A journal that fails it is an error, not a reply.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct AuditVerified {
     /// Entries whose header chain was followed.
     pub entries: u64,

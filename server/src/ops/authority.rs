@@ -5,6 +5,7 @@ mod run;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use trust::{Action, Permit};
+use utoipa::ToSchema;
 
 use super::{
     Error, Operation, shape,
@@ -13,7 +14,7 @@ use super::{
 use crate::Pki;
 
 /// Lists every generation.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct CaList {}
 
 impl Operation for CaList {
@@ -27,7 +28,7 @@ impl Operation for CaList {
 }
 
 /// Makes the next issuing CA, with a DN and a key of its own.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct CaRotate {
     /// `p256`, `p384`, `ed25519` or `rsa4096`; `None` as the current one.
     pub key_type: Option<String>,
@@ -36,7 +37,7 @@ pub struct CaRotate {
 }
 
 /// What a rotation came to.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 #[expect(clippy::large_enum_variant, reason = "one at a time, on its way to whoever asked")]
 pub enum Rotated {
@@ -75,7 +76,7 @@ impl Operation for CaRotate {
 }
 
 /// Puts the certificate that the root made for our CSR in force.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct CaInstall {
     /// The issuing CA's certificate, PEM.
     pub pem: String,
@@ -92,7 +93,7 @@ impl Operation for CaInstall {
 }
 
 /// Revokes an issuing CA on the root's list. Refused for the current one.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct CaRevoke {
     /// Key identifier, or a unique prefix of it of ≥ 8 hex digits.
     pub key_id: String,
@@ -101,7 +102,7 @@ pub struct CaRevoke {
 }
 
 /// What was revoked.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct CaRevoked {
     /// The authority.
     pub authority: AuthorityView,
@@ -125,7 +126,7 @@ impl Operation for CaRevoke {
 /// Prepares for life without the root's key: signs a list for a year, then forgets the key.
 ///
 /// The CLI has copied the key file to safety before it asks.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct CaRootOffline {
     /// SHA-256 of the key file as it was copied; must match what is about to be removed. Hex.
     pub key_file_digest: String,

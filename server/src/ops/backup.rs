@@ -13,6 +13,7 @@ use age::secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use trust::{Action, Presented};
+use utoipa::ToSchema;
 
 use super::Error;
 use crate::Pki;
@@ -28,7 +29,7 @@ fn secret(phrase: &Phrase) -> SecretString {
 }
 
 /// What a backup holds of the private keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PrivateKeys {
     /// All of them.
@@ -38,7 +39,7 @@ pub enum PrivateKeys {
 }
 
 /// Asks for a backup.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct BackupRequest {
     /// What the archive is encrypted to.
     pub passphrase: Phrase,

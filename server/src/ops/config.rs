@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use trust::{Action, Permit};
+use utoipa::ToSchema;
 
 use super::{Error, Operation};
 use crate::Pki;
@@ -19,11 +20,11 @@ const MOVES_WITHIN: Duration = Duration::from_secs(2);
 const LOOKS: Duration = Duration::from_millis(5);
 
 /// All settings, with what is in force.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ConfigList {}
 
 /// One setting.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SettingView {
     /// Its name, e.g. `core.public_url`.
     pub key: String,
@@ -49,7 +50,7 @@ impl Operation for ConfigList {
 }
 
 /// Sets, or with `None` unsets, a setting.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ConfigSet {
     /// Its name.
     pub key: String,

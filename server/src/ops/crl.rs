@@ -9,13 +9,14 @@ use crl::Which;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use trust::{Action, Permit};
+use utoipa::ToSchema;
 
 use super::{Error, Operation, view::CrlView};
 use crate::Pki;
 use crate::http::problem;
 
 /// The lists as they are published now.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct CrlShow {}
 
 impl Operation for CrlShow {
@@ -29,7 +30,7 @@ impl Operation for CrlShow {
 }
 
 /// Signs and places new lists of every authority whose key is here.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct CrlPublish {
     /// The root's list too, if its key is here.
     pub root: bool,
@@ -60,11 +61,11 @@ impl Operation for CrlPublish {
 }
 
 /// What the root's next list must say, for signing where the root's key is.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct RootCrlDraft {}
 
 /// The to-be-signed root list.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct RootCrlDrafted {
     /// The root's certificate, PEM.
     pub root: String,
@@ -84,7 +85,7 @@ impl Operation for RootCrlDraft {
 }
 
 /// Places a root list that was signed elsewhere: checked for signature, issuer and a higher number.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct RootCrlInstall {
     /// The signed list, PEM.
     pub pem: String,

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use trust::{Action, Permit};
+use utoipa::ToSchema;
 
 use super::{
     Error, Operation, doctor,
@@ -12,11 +13,11 @@ use crate::Pki;
 use crate::serve::ListenerState;
 
 /// Asks who answers.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Info {}
 
 /// Who answers.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct InfoReply {
     /// Version of the program that answered.
     pub version: String,

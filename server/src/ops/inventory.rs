@@ -6,6 +6,7 @@ mod verify;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use trust::{Action, Permit};
+use utoipa::ToSchema;
 
 use super::{
     Error, Operation,
@@ -14,7 +15,7 @@ use super::{
 use crate::Pki;
 
 /// Lists certificates, a page at a time.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 pub struct List {
     /// Only those that end within so many seconds (and have not ended yet).
     pub expiring_within: Option<u64>,
@@ -32,7 +33,7 @@ pub struct List {
 }
 
 /// A page of certificates.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Page {
     /// The certificates, by name and then by issue.
     pub certificates: Vec<CertificateView>,
@@ -56,14 +57,14 @@ impl Operation for List {
 }
 
 /// Shows one certificate whole, or all that bear a name.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Show {
     /// Which.
     pub selector: Selector,
 }
 
 /// One certificate, whole.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Shown {
     /// What the inventory says of it.
     pub certificate: CertificateView,
@@ -86,7 +87,7 @@ impl Operation for Show {
 }
 
 /// Judges a certificate as our own service would.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Verify {
     /// The certificate and, behind it, any intermediates, PEM.
     pub pem: String,
@@ -95,7 +96,7 @@ pub struct Verify {
 }
 
 /// The judgement, check by check.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Verdict {
     /// Whether every check passed.
     pub valid: bool,
@@ -104,7 +105,7 @@ pub struct Verdict {
 }
 
 /// One check of a [`Verdict`].
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Check {
     /// Its name.
     pub name: String,

@@ -7,6 +7,7 @@ pub(super) use run::in_parallel;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use trust::{Action, Permit};
+use utoipa::ToSchema;
 
 use super::{
     Error, Operation,
@@ -15,7 +16,7 @@ use super::{
 use crate::Pki;
 
 /// What a certificate is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProfileName {
     /// TLS client authentication.
@@ -28,7 +29,7 @@ pub enum ProfileName {
 ///
 /// The same CSR, profile, project and requester again return the same certificate. It is recorded how far
 /// the requester reaches: the certificate by itself never opens more than that.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Issue {
     /// What the certificate is for.
     pub profile: ProfileName,
@@ -49,7 +50,7 @@ pub struct Issue {
 }
 
 /// A certificate with all its owner needs.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Issued {
     /// What was issued (under `dry_run`: what would be).
     pub certificate: CertificateView,
@@ -74,7 +75,7 @@ impl Operation for Issue {
 }
 
 /// Signs many CSRs; each succeeds or fails on its own. At most [`IssueMany::LIMIT`] at once.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct IssueMany {
     /// What to sign.
     pub requests: Vec<Issue>,
@@ -86,7 +87,7 @@ impl IssueMany {
 }
 
 /// The answer to one row of an [`IssueMany`].
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RowReply {
     /// It was refused.
@@ -107,7 +108,7 @@ impl Operation for IssueMany {
 
 /// Issues a successor with the same names, profile, project and rights. The entry by which the
 /// predecessor is let in becomes the successor's in the same batch, as restricted as it is.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Renew {
     /// The certificate to renew.
     pub selector: Selector,
@@ -118,7 +119,7 @@ pub struct Renew {
 }
 
 /// What a renewal came to.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Renewed {
     /// Not due yet: nothing was done.

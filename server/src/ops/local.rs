@@ -5,6 +5,7 @@ use time::OffsetDateTime;
 use trust::change::Cause;
 use trust::local::passphrase::{self, Cost, LocalPassphrase};
 use trust::{Action, Permit};
+use utoipa::ToSchema;
 
 use super::phrase::Phrase;
 use super::{Error, Operation};
@@ -12,14 +13,14 @@ use crate::Pki;
 
 /// Becomes trusted by the passphrase. Whoever is let in already needs none; whoever is not comes in by
 /// `Pki::authenticate`, which the listeners ask in place of this.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Authenticate {
     /// The passphrase.
     pub passphrase: Phrase,
 }
 
 /// What became of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Authenticated {
     /// Whether the user was trusted before.
     pub already: bool,
@@ -36,18 +37,18 @@ impl Operation for Authenticate {
 }
 
 /// Sets the passphrase, or with `None` unsets it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct PassphraseSet {
     /// The new one.
     pub passphrase: Option<Phrase>,
 }
 
 /// Whether there is a passphrase. Who may ask may set it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct PassphraseShow {}
 
 /// What is told of a passphrase.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PassphraseView {
     /// Whether one is set.
     pub set: bool,

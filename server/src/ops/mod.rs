@@ -7,6 +7,7 @@
 use ::trust::{Action, Permit};
 use serde::{Serialize, de::DeserializeOwned};
 use time::OffsetDateTime;
+use utoipa::ToSchema;
 
 use crate::Pki;
 
@@ -34,13 +35,13 @@ pub mod view;
 pub use error::Error;
 
 /// One thing the service can do.
-pub trait Operation: Serialize + DeserializeOwned + Send + 'static {
+pub trait Operation: Serialize + DeserializeOwned + ToSchema + Send + 'static {
     /// Its name in the URL, `POST /1.0/pki/NAME`.
     const NAME: &'static str;
     /// What a peer must be permitted for it.
     const ACTION: Action;
     /// What it answers.
-    type Reply: Serialize + DeserializeOwned + Send + 'static;
+    type Reply: Serialize + DeserializeOwned + ToSchema + Send + 'static;
 
     /// Does it. Blocks until it is durable: from async code call it inside `spawn_blocking`.
     ///

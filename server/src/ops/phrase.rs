@@ -1,10 +1,12 @@
 //! Passphrases on their way from whoever typed them to where they are hashed.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 /// A passphrase, wiped when dropped and never shown.
-#[derive(Clone)]
+#[derive(Clone, ToSchema)]
+#[schema(value_type = String)]
 pub struct Phrase(Zeroizing<String>);
 
 impl Phrase {

@@ -5,6 +5,7 @@ pub(in crate::ops) mod run;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use trust::{Action, Permit};
+use utoipa::ToSchema;
 
 use super::{
     Error, Operation,
@@ -19,7 +20,7 @@ pub const SELECTORS: usize = 10_000;
 pub const LISTED: usize = 1_000;
 
 /// Revokes certificates, and publishes the new lists before it answers.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Revoke {
     /// What to revoke. A certificate given as PEM need not be in the inventory: our signature is enough.
     pub selectors: Vec<Selector>,
@@ -32,7 +33,7 @@ pub struct Revoke {
 }
 
 /// What was revoked.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Revoked {
     /// The certificates, with their revocation; the first [`LISTED`] of them.
     pub certificates: Vec<CertificateView>,
@@ -57,7 +58,7 @@ impl Operation for Revoke {
 
 /// Revokes certificates by the hundred thousand, all for one reason: one refusal leaves everything as it was,
 /// and one list at the end names them all. The answer counts instead of telling of each.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct RevokeMany {
     /// Serials, fingerprints, or names of which one certificate is valid; at most [`RevokeMany::LIMIT`].
     pub words: Vec<String>,
@@ -75,7 +76,7 @@ impl RevokeMany {
 }
 
 /// What became of many.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct RevokedMany {
     /// How many were revoked by this (under `dry_run`: would be).
     pub revoked: u64,
@@ -96,14 +97,14 @@ impl Operation for RevokeMany {
 }
 
 /// Lifts a certificateHold.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Release {
     /// The held certificate.
     pub selector: Selector,
 }
 
 /// What was released.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Released {
     /// The certificate, valid again.
     pub certificate: CertificateView,

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
+use utoipa::ToSchema;
 
 /// A certificate that the inventory knows.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CertificateView {
     /// Serial number, lower-case hex without separators.
     pub serial: String,
@@ -40,7 +41,7 @@ pub struct CertificateView {
 }
 
 /// What a certificate is worth at the time of the answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
     /// Past its notAfter.
@@ -54,7 +55,7 @@ pub enum Status {
 }
 
 /// A revocation, RFC 5280 §5.3.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RevocationView {
     /// When it was revoked.
     #[serde(with = "time::serde::rfc3339")]
@@ -64,7 +65,7 @@ pub struct RevocationView {
 }
 
 /// An authority of ours.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AuthorityView {
     /// Key identifier (its SKI), lower-case hex.
     pub key_id: String,
@@ -93,7 +94,7 @@ pub struct AuthorityView {
 }
 
 /// Which certificate is meant.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Selector {
     /// A certificate by its PEM: the CLI reads the file.
@@ -103,7 +104,7 @@ pub enum Selector {
 }
 
 /// The state of a published list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CrlView {
     /// Key identifier of the authority that signs it.
     pub issuer: String,
@@ -126,7 +127,7 @@ pub struct CrlView {
 }
 
 /// What became of the lists after a change of the revocations.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case", tag = "state")]
 pub enum Publication {
     /// The new lists are in place.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use store::Sequence;
 
 use super::*;
+use crate::http::Access;
 
 mod https;
 
@@ -46,9 +47,14 @@ impl Running {
     }
 
     fn post(&self, path: &str, body: &str) -> (u16, Value) {
+        self.request("POST", path, body)
+    }
+
+    fn request(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
         let mut socket = UnixStream::connect(&self.serving.sockets[0]).unwrap();
         let length = body.len();
-        let head = format!("POST {path} HTTP/1.1\r\nhost: pki\r\nconnection: close\r\npki-version: 0\r\n");
+        let head =
+            format!("{method} {path} HTTP/1.1\r\nhost: pki\r\nconnection: close\r\npki-version: 0\r\n");
         let request = format!("{head}content-length: {length}\r\n\r\n{body}");
         // A request that is refused for its head is answered before it was read to its end: then the
         // writing may fail, and so may the reading behind the answer.
@@ -300,16 +306,20 @@ fn every_route_needs_a_permit_or_is_public_on_purpose() {
             "socket" => {
                 // The passphrase is for those who are not let in yet.
                 let is_for_strangers = route.path == "/1.0/pki/authenticate";
-                assert!(route.action.is_none() == is_for_strangers, "{route:?}");
-                assert!(route.path.starts_with("/1.0/pki/"), "{route:?}");
-                assert_eq!(route.methods, "POST");
+                assert!((route.access == Access::Anyone) == is_for_strangers, "{route:?}");
+                match route.methods {
+                    "POST" => assert!(route.path.starts_with("/1.0/pki/"), "{route:?}"),
+                    "GET" => assert!(!route.path.starts_with("/1.0/pki/"), "{route:?}"),
+                    other => panic!("{other}: {route:?}"),
+                }
             }
             // What is open there is named once more where it is let through.
             "https" => assert!(
-                route.action.is_some() || ["/", "/1.0", "/1.0/certificates"].contains(&route.path.as_str()),
+                route.access != Access::Anyone
+                    || ["/", "/1.0", "/1.0/certificates"].contains(&route.path.as_str()),
                 "{route:?}"
             ),
-            "public" => assert!(route.action.is_none() && route.methods == "GET, HEAD", "{route:?}"),
+            "public" => assert!(route.access == Access::Anyone && route.methods == "GET, HEAD", "{route:?}"),
             other => panic!("{other}"),
         }
     }

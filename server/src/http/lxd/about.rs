@@ -8,6 +8,7 @@ use trust::{Action, Admitted, Peer, Presented};
 
 use super::blocking;
 use super::envelope::{Failure, Reply};
+use super::shapes::{About, Environment};
 use crate::http::{Desk, VERSION};
 use crate::ops::config::ConfigList;
 use crate::ops::trust::reachable::reachable;
@@ -29,54 +30,54 @@ pub(super) async fn server(
     Extension(presented): Extension<Arc<Presented>>,
 ) -> Result<Reply, Failure> {
     let work = move |pki: &Pki| {
-        let mut about = json!({
-            "api_extensions": EXTENSIONS,
-            "api_status": "stable",
-            "api_version": "1.0",
-            "auth": "untrusted",
-            "auth_methods": ["tls"],
-            "client_certificate": matches!(&*presented, Presented::Certificate(_)),
-            "config": null,
-            "public": false,
-        });
+        let mut about = stranger(matches!(&*presented, Presented::Certificate(_)));
         // Whoever is refused is told no more than a stranger, and not why.
-        if let (Ok(admitted), Some(about)) = (pki.admit(&presented, clock::now()), about.as_object_mut()) {
-            trusted(pki, &presented, &admitted, about)?;
+        if let Ok(admitted) = pki.admit(&presented, clock::now()) {
+            trusted(pki, &presented, &admitted, &mut about)?;
         }
-        Ok(Reply::Done(about))
+        Ok(Reply::done(&about))
     };
     blocking(desk, Action::Read, work).await
 }
 
-fn trusted(
-    pki: &Pki,
-    presented: &Presented,
-    admitted: &Admitted,
-    about: &mut Map<String, Value>,
-) -> Result<(), Failure> {
+fn stranger(client_certificate: bool) -> About {
+    About {
+        api_extensions: EXTENSIONS.map(str::to_owned).to_vec(),
+        api_status: "stable".to_owned(),
+        api_version: "1.0".to_owned(),
+        auth: "untrusted".to_owned(),
+        auth_methods: vec!["tls".to_owned()],
+        auth_user_method: None,
+        auth_user_name: None,
+        client_certificate,
+        config: None,
+        environment: None,
+        public: false,
+    }
+}
+
+fn trusted(pki: &Pki, presented: &Presented, admitted: &Admitted, about: &mut About) -> Result<(), Failure> {
     let certificate = own::in_place(pki, Own::Service)?;
     let uname = rustix::system::uname();
-    about.insert("auth".to_owned(), json!("trusted"));
-    about.insert("auth_user_method".to_owned(), json!("tls"));
-    about.insert("auth_user_name".to_owned(), json!(user(admitted.peer())));
-    about.insert("config".to_owned(), config(pki, presented, admitted)?);
-    about.insert(
-        "environment".to_owned(),
-        json!({
-            "addresses": reachable(pki)?.addresses,
-            "architectures": [uname.machine().to_string_lossy()],
-            "certificate": certificate.as_ref().map(ca::cert::Certificate::to_pem).unwrap_or_default(),
-            "certificate_fingerprint": certificate.map(|own| own.fingerprint().to_string()).unwrap_or_default(),
-            "kernel": uname.sysname().to_string_lossy(),
-            "kernel_architecture": uname.machine().to_string_lossy(),
-            "project": "default",
-            "server": "pki",
-            "server_clustered": false,
-            "server_name": uname.nodename().to_string_lossy(),
-            "server_pid": std::process::id(),
-            "server_version": VERSION,
-        }),
-    );
+    let machine = uname.machine().to_string_lossy().into_owned();
+    about.auth = "trusted".to_owned();
+    about.auth_user_method = Some("tls".to_owned());
+    about.auth_user_name = Some(user(admitted.peer()));
+    about.config = Some(config(pki, presented, admitted)?);
+    about.environment = Some(Environment {
+        addresses: reachable(pki)?.addresses,
+        architectures: vec![machine.clone()],
+        certificate: certificate.as_ref().map(ca::cert::Certificate::to_pem).unwrap_or_default(),
+        certificate_fingerprint: certificate.map(|own| own.fingerprint().to_string()).unwrap_or_default(),
+        kernel: uname.sysname().to_string_lossy().into_owned(),
+        kernel_architecture: machine,
+        project: "default".to_owned(),
+        server: "pki".to_owned(),
+        server_clustered: false,
+        server_name: uname.nodename().to_string_lossy().into_owned(),
+        server_pid: std::process::id(),
+        server_version: VERSION.to_owned(),
+    });
     Ok(())
 }
 
@@ -89,11 +90,11 @@ fn user(peer: &Peer) -> String {
 }
 
 /// What was set, for those whom nothing limits.
-fn config(pki: &Pki, presented: &Presented, admitted: &Admitted) -> Result<Value, Failure> {
+fn config(pki: &Pki, presented: &Presented, admitted: &Admitted) -> Result<Map<String, Value>, Failure> {
     if admitted.permit(Action::Configure).is_err() {
-        return Ok(json!({}));
+        return Ok(Map::new());
     }
     let settings = pki.run(ConfigList {}, presented, clock::now())?;
     let set = settings.into_iter().filter(|setting| setting.set);
-    Ok(Value::Object(set.filter_map(|setting| Some((setting.key, json!(setting.value?)))).collect()))
+    Ok(set.filter_map(|setting| Some((setting.key, json!(setting.value?)))).collect())
 }

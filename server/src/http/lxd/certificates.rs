@@ -8,11 +8,13 @@ use base64::engine::general_purpose::STANDARD;
 use ca::cert::{Certificate, CertificateError};
 use http::header::{HeaderMap, IF_MATCH};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use trust::token::WireToken;
 use trust::{Action, Presented};
+use utoipa::ToSchema;
 
 use super::envelope::{Failure, Reply};
+use super::shapes::CertificateObject;
 use super::{blocking, is_recursive, operations};
 use crate::http::{Desk, operation};
 use crate::listen::Caller;
@@ -27,20 +29,24 @@ use crate::ops::view::Selector;
 use crate::{Pki, clock, ops};
 
 /// What is posted. Fields that are not known are passed over, as LXD does.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(default)]
-struct Posted {
-    /// Base64 over DER.
+pub(super) struct Posted {
+    /// Base64 over DER; empty for the certificate of the connection.
     certificate: String,
+    /// What the entry is to be called.
     name: String,
     /// The token, as clients up to LXD 5.0 send it.
     password: String,
-    /// Clients in Go write `null` for none.
+    /// The projects that it is to be limited to. Clients in Go write `null` for none.
     projects: Option<Vec<String>>,
+    /// Whether it is to be limited to projects.
     restricted: bool,
+    /// Whether a token is wanted, for somebody else.
     token: bool,
     /// The same, as later ones do.
     trust_token: String,
+    /// `client` if empty, `server` or `metrics`.
     r#type: String,
 }
 
@@ -64,14 +70,18 @@ impl Posted {
 }
 
 /// What an entry is to be.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(default)]
-struct Put {
+pub(super) struct Put {
     /// PEM; empty for the one that is there.
     certificate: Option<String>,
+    /// What it is to be called.
     name: Option<String>,
+    /// The projects that it is to be limited to.
     projects: Option<Vec<String>>,
+    /// Whether it is to be limited to projects.
     restricted: Option<bool>,
+    /// `client`, `server` or `metrics`.
     r#type: Option<String>,
 }
 
@@ -85,7 +95,7 @@ pub(super) async fn list(
     let work = move |pki: &Pki| {
         let entries = pki.run(TrustList {}, &presented, clock::now())?;
         let shown = entries.iter().filter_map(|entry| match recursive {
-            true => object(entry),
+            true => CertificateObject::of(entry).map(|object| json!(object)),
             false => Some(json!(location(entry.fingerprint.as_deref()?))),
         });
         Ok(Reply::Done(shown.collect()))
@@ -101,7 +111,7 @@ pub(super) async fn show(
 ) -> Result<Reply, Failure> {
     let work = move |pki: &Pki| {
         let entry = one(pki, &presented, word)?;
-        let metadata = object(&entry).ok_or_else(nobody)?;
+        let metadata = json!(CertificateObject::of(&entry).ok_or_else(nobody)?);
         Ok(Reply::Shown { metadata, tag: format!("\"{}\"", entry.version) })
     };
     blocking(desk, Action::Read, work).await
@@ -273,16 +283,4 @@ fn nobody() -> Failure {
 
 fn location(fingerprint: &str) -> String {
     format!("/1.0/certificates/{fingerprint}")
-}
-
-/// An entry as LXD shows it; `None` for a user of this machine, who has no certificate.
-fn object(entry: &TrustView) -> Option<Value> {
-    Some(json!({
-        "certificate": entry.certificate.as_deref()?,
-        "fingerprint": entry.fingerprint.as_deref()?,
-        "name": entry.name,
-        "projects": entry.rights.projects,
-        "restricted": entry.rights.restricted,
-        "type": entry.rights.kind,
-    }))
 }

@@ -7,7 +7,8 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, ETAG, HeaderValue, LOCATION};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use crate::http::operation::with_version;
 use crate::http::problem;
@@ -23,6 +24,13 @@ pub(super) enum Reply {
     Created { location: String },
     /// There is an operation now, which goes on.
     Started { location: String, operation: Value },
+}
+
+impl Reply {
+    /// It is done, and this is the result.
+    pub(super) fn done<T: Serialize>(result: &T) -> Reply {
+        Reply::Done(json!(result))
+    }
 }
 
 /// Why there is none.
@@ -50,14 +58,22 @@ impl Failure {
     }
 }
 
-#[derive(Serialize)]
-struct Envelope<'a> {
+/// What every answer is.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Envelope<'a> {
+    /// `sync`, `async` or `error`.
     r#type: &'a str,
+    /// `Success`, `Operation created`, or empty.
     status: &'a str,
+    /// 200, 100, or 0 for an error.
     status_code: u16,
+    /// Where the operation is, if there is one.
     operation: &'a str,
+    /// The HTTP status of an error, else 0.
     error_code: u16,
+    /// What went wrong, or empty.
     error: &'a str,
+    /// What was asked for.
     metadata: &'a Value,
 }
 
@@ -138,7 +154,6 @@ fn answer(status: StatusCode, envelope: &Envelope<'_>) -> Response {
 #[cfg(test)]
 mod tests {
     use http_body_util::BodyExt;
-    use serde_json::json;
 
     use super::*;
 

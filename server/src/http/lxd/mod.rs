@@ -8,10 +8,12 @@
 
 mod about;
 mod certificates;
+mod described;
 mod entrance;
 mod envelope;
 mod failure;
 mod operations;
+mod shapes;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -21,9 +23,11 @@ use axum::routing::{get, post};
 use http::{Method, StatusCode};
 use trust::Action;
 
-use self::envelope::{Failure, Reply};
+pub(super) use described::describe;
+
+use self::envelope::Failure;
 use super::operation::{self, Refusal};
-use super::{BACKUP_PATH, Desk, Route, backup, public};
+use super::{Access, BACKUP_PATH, Desk, Route, backup, openapi, public};
 use crate::Pki;
 
 /// Where the operations lie that both the socket and HTTPS answer.
@@ -34,23 +38,25 @@ const AUTHENTICATE: &str = "/1.0/pki/authenticate";
 
 /// LXD's part of the route table.
 pub(super) fn routes() -> Vec<Route> {
-    let route = |methods: &'static str, path: &str, action| Route {
+    let route = |methods: &'static str, path: &str, access| Route {
         listener: "https",
         methods,
         path: path.to_owned(),
-        action,
+        access,
     };
+    let (read, trust) = (Access::Permitted(Action::Read), Access::Permitted(Action::Trust));
     vec![
-        route("GET", "/", None),
-        route("GET", "/1.0", None),
-        route("GET", "/1.0/certificates", Some(Action::Read)),
+        route("GET", "/", Access::Anyone),
+        route("GET", "/1.0", Access::Anyone),
+        route("GET", "/1.0/certificates", read),
         // Whoever is not let in may redeem a token, or try the passphrase, and nothing else.
-        route("POST", "/1.0/certificates", None),
-        route("GET", "/1.0/certificates/{fingerprint}", Some(Action::Read)),
-        route("PUT, PATCH, DELETE", "/1.0/certificates/{fingerprint}", Some(Action::Trust)),
-        route("GET", "/1.0/operations", Some(Action::Trust)),
-        route("GET, DELETE", "/1.0/operations/{id}", Some(Action::Trust)),
-        route("POST", AUTHENTICATE, None),
+        route("POST", "/1.0/certificates", Access::Anyone),
+        route("GET", "/1.0/certificates/{fingerprint}", read),
+        route("PUT, PATCH, DELETE", "/1.0/certificates/{fingerprint}", trust),
+        route("GET", "/1.0/operations", trust),
+        route("GET, DELETE", "/1.0/operations/{id}", trust),
+        route("GET", "/1.0/operations/{id}/wait", trust),
+        route("POST", AUTHENTICATE, Access::Anyone),
     ]
 }
 
@@ -58,6 +64,7 @@ pub(super) fn routes() -> Vec<Route> {
 pub(super) fn router(operations: Router<Desk>, desk: Desk) -> Router {
     operations
         .route(BACKUP_PATH, post(backup::answer))
+        .route(openapi::PATH, get(openapi::answer))
         .route("/", get(about::root))
         .route("/1.0", get(about::server))
         .route("/1.0/certificates", get(certificates::list).post(certificates::add))
@@ -71,6 +78,7 @@ pub(super) fn router(operations: Router<Desk>, desk: Desk) -> Router {
         .route(AUTHENTICATE, post(operation::authenticate_caller))
         .route("/1.0/operations", get(operations::list))
         .route("/1.0/operations/{id}", get(operations::show).delete(operations::cancel))
+        .route("/1.0/operations/{id}/wait", get(operations::wait))
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(desk.clone(), entrance::enter))
@@ -97,11 +105,11 @@ async fn wrong_method(method: Method, request: Request) -> Response {
 }
 
 /// Does what blocks in a thread for that, in a place among those who do the like.
-async fn blocking(
+async fn blocking<T: Send + 'static>(
     desk: Desk,
     action: Action,
-    work: impl FnOnce(&Pki) -> Result<Reply, Failure> + Send + 'static,
-) -> Result<Reply, Failure> {
+    work: impl FnOnce(&Pki) -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
     let place = operation::place(desk.rooms.of(action)).map_err(Failure::from)?;
     let running = tokio::task::spawn_blocking(move || {
         let answer = work(&desk.pki);
@@ -113,8 +121,12 @@ async fn blocking(
 
 /// Whether a query asks for the objects themselves, not only where they are.
 fn is_recursive(query: Option<&str>) -> bool {
-    let value = query.unwrap_or_default().split('&').find_map(|part| part.strip_prefix("recursion="));
-    value.is_some_and(|value| value != "0" && !value.is_empty())
+    parameter(query, "recursion").is_some_and(|value| value != "0" && !value.is_empty())
+}
+
+/// What a query says of something.
+fn parameter<'a>(query: Option<&'a str>, name: &str) -> Option<&'a str> {
+    query?.split('&').find_map(|part| part.strip_prefix(name)?.strip_prefix('='))
 }
 
 #[cfg(test)]
@@ -130,6 +142,7 @@ mod tests {
             (Some("recursion=0"), false),
             (Some("recursion="), false),
             (Some("norecursion=1"), false),
+            (Some("recursion1"), false),
         ] {
             assert_eq!(is_recursive(query), wanted, "{query:?}");
         }

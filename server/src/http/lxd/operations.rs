@@ -3,6 +3,7 @@
 //! A token's secret is not kept, only its hash: where LXD lists the secret, `redacted` stands here.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Extension, Path, RawQuery, State};
 use http::StatusCode;
@@ -13,11 +14,16 @@ use trust::token::WireToken;
 use trust::{Action, Presented};
 
 use super::envelope::{Failure, Reply};
-use super::{blocking, is_recursive};
+use super::shapes::{OperationObject, Standing};
+use super::{blocking, is_recursive, parameter};
 use crate::http::Desk;
 use crate::ops::trust::token::{TokenCreated, TokenList, TokenRevoke, TokenView};
 use crate::{Pki, clock};
 
+/// How often whoever waits looks whether something was committed.
+const LOOK: Duration = Duration::from_millis(100);
+/// For ever: no connection lives as long.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// What stands in the place of a secret that nobody knows any more.
 const REDACTED: &str = "redacted";
 
@@ -33,7 +39,7 @@ pub(super) async fn list(
         let shown: Vec<Value> = waiting
             .iter()
             .map(|token| match recursive {
-                true => operation(token, REDACTED),
+                true => json!(waits(token)),
                 false => json!(location(token)),
             })
             .collect();
@@ -53,10 +59,57 @@ pub(super) async fn show(
     Path(id): Path<String>,
 ) -> Result<Reply, Failure> {
     let work = move |pki: &Pki| match waiting(pki, &presented)?.iter().find(|token| token.id == id) {
-        Some(token) => Ok(Reply::Done(operation(token, REDACTED))),
+        Some(token) => Ok(Reply::done(&waits(token))),
         None => Err(Failure::not_found("Operation not found")),
     };
     blocking(desk, Action::Read, work).await
+}
+
+/// Waits until one of them can't be redeemed any more, as long as whoever asks is let in.
+///
+/// When the time runs out the answer is how it stands then. So it is when the service stops.
+pub(super) async fn wait(
+    State(desk): State<Desk>,
+    Extension(presented): Extension<Arc<Presented>>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Reply, Failure> {
+    let patience = patience(query.as_deref())?;
+    let find = |id: String| {
+        let presented = Arc::clone(&presented);
+        let work = move |pki: &Pki| Ok(waiting(pki, &presented)?.into_iter().find(|token| token.id == id));
+        blocking(desk.clone(), Action::Read, work)
+    };
+    let stop = desk.pki.stop();
+    // Read before the token is: what is committed in between is looked at again.
+    let mut seen = desk.pki.store().head();
+    let Some(token) = find(id.clone()).await? else { return Err(Failure::not_found("Operation not found")) };
+    let ended = async {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let head = desk.pki.store().head();
+            let is_past = token.expires_at.is_some_and(|end| end <= clock::now());
+            if is_past || (head != seen && find(id.clone()).await?.is_none()) {
+                return Ok::<Standing, Failure>(Standing::Cancelled);
+            }
+            seen = head;
+        }
+    };
+    let standing = tokio::select! {
+        standing = ended => standing?,
+        () = tokio::time::sleep(patience) => Standing::Running,
+        () = stop.told() => Standing::Running,
+    };
+    Ok(Reply::done(&OperationObject::of(&token, REDACTED, standing)))
+}
+
+/// How long somebody wants to wait; for ever, below nought and without a word.
+fn patience(query: Option<&str>) -> Result<Duration, Failure> {
+    match parameter(query, "timeout").filter(|value| !value.is_empty()).map(str::parse::<i64>) {
+        None => Ok(LONGEST),
+        Some(Ok(seconds)) => Ok(u64::try_from(seconds).map_or(LONGEST, Duration::from_secs).min(LONGEST)),
+        Some(Err(_)) => Err(Failure::invalid("the timeout must be a number of seconds")),
+    }
 }
 
 /// Takes one back.
@@ -80,7 +133,7 @@ pub(super) async fn cancel(
 pub(super) fn started(created: &TokenCreated) -> Result<Reply, Failure> {
     let unreadable = |_| Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "the token can't be read");
     let wire = WireToken::decode(&created.secret).map_err(unreadable)?;
-    let operation = operation(&created.token, wire.secret.expose());
+    let operation = json!(OperationObject::of(&created.token, wire.secret.expose(), Standing::Running));
     Ok(Reply::Started { location: location(&created.token), operation })
 }
 
@@ -90,46 +143,37 @@ fn waiting(pki: &Pki, presented: &Presented) -> Result<Vec<TokenView>, Failure> 
     Ok(tokens)
 }
 
+/// A token that waits.
+fn waits(token: &TokenView) -> OperationObject<'_> {
+    OperationObject::of(token, REDACTED, Standing::Running)
+}
+
 fn location(token: &TokenView) -> String {
     format!("/1.0/operations/{}", token.id)
 }
 
-/// A token as LXD shows it.
-fn operation(token: &TokenView, secret: &str) -> Value {
-    let created = moment(token.created_at);
-    let mut metadata = json!({
-        "addresses": token.addresses,
-        "fingerprint": token.fingerprint,
-        "request": {
-            "certificate": "",
-            "name": token.name,
-            "password": "",
-            "projects": token.rights.projects,
-            "restricted": token.rights.restricted,
-            "token": true,
-            "type": token.rights.kind,
-        },
-        "secret": secret,
-    });
-    if let (Some(end), Some(metadata)) = (token.expires_at, metadata.as_object_mut()) {
-        metadata.insert("expiresAt".to_owned(), json!(moment(end)));
-    }
-    json!({
-        "class": "token",
-        "created_at": created,
-        "description": "Certificate add token",
-        "err": "",
-        "id": token.id,
-        "location": "none",
-        "may_cancel": true,
-        "metadata": metadata,
-        "resources": null,
-        "status": "Running",
-        "status_code": 103,
-        "updated_at": created,
-    })
+/// A time as LXD writes it.
+pub(super) fn moment(at: OffsetDateTime) -> String {
+    at.format(&Rfc3339).unwrap_or_default()
 }
 
-fn moment(at: OffsetDateTime) -> String {
-    at.format(&Rfc3339).unwrap_or_default()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timeout_is_in_seconds_and_below_nought_for_ever() {
+        for (query, wanted) in [
+            (None, Some(LONGEST)),
+            (Some("timeout=-1"), Some(LONGEST)),
+            (Some("timeout="), Some(LONGEST)),
+            (Some("timeout=0"), Some(Duration::ZERO)),
+            (Some("project=default&timeout=10"), Some(Duration::from_secs(10))),
+            (Some("timeout=9223372036854775807"), Some(LONGEST)),
+            (Some("timeout=9223372036854775808"), None),
+            (Some("timeout=soon"), None),
+        ] {
+            assert_eq!(patience(query).ok(), wanted, "{query:?}");
+        }
+    }
 }

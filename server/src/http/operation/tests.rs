@@ -4,6 +4,7 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 use tower::ServiceExt;
 use trust::{Action, Permit};
+use utoipa::ToSchema;
 
 use super::*;
 use crate::Pki;
@@ -11,7 +12,7 @@ use crate::ops::Error;
 use crate::settings::{self, Setting};
 
 /// An operation that stops at a defect, or not.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, ToSchema)]
 enum Test {
     Panic,
     Work,

@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use trust::change::{Cause, Wish, add_certificate, add_user};
 use trust::entry::{EntryName, Id, Origin};
 use trust::{Action, Holder, LocalUser, Permit};
+use utoipa::ToSchema;
 
 use super::view::{self, RightsWanted, TrustView};
 use super::{TrustError, decided_by, demand_projects, rights, settle};
@@ -16,7 +17,7 @@ use crate::Pki;
 use crate::ops::{Error, Operation};
 
 /// Trusts a certificate.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct TrustAdd {
     /// The certificate, PEM; what stands behind it may help to build its path.
     pub certificate: String,
@@ -51,7 +52,7 @@ impl Operation for TrustAdd {
 }
 
 /// Trusts a user of this machine.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct TrustAddUser {
     /// The user's name, or the id of one who has none here.
     pub user: String,

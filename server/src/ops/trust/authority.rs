@@ -13,13 +13,14 @@ use time::OffsetDateTime;
 use trust::authority::{Authority, Import, ListHealth, Source, forget, import, read_lists};
 use trust::entry::KeyDigest;
 use trust::{Action, Permit};
+use utoipa::ToSchema;
 
 use super::{TrustError, settle};
 use crate::Pki;
 use crate::ops::{Error, Operation, shape};
 
 /// An authority whose clients may come.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TrustedAuthority {
     /// SHA-256 over its SubjectPublicKeyInfo, lower-case hex: an authority is its key.
     pub key: String,
@@ -44,7 +45,7 @@ pub struct TrustedAuthority {
 }
 
 /// The list of an imported authority.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TrustedList {
     /// The highest number that was ever seen, decimal.
     pub number: String,
@@ -62,7 +63,7 @@ pub struct TrustedList {
 }
 
 /// Imports authorities, and lists of theirs.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct AuthorityImport {
     /// The certificates of the authorities, PEM.
     pub certificates: String,
@@ -71,7 +72,7 @@ pub struct AuthorityImport {
 }
 
 /// What an import came to.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct AuthorityImported {
     /// The authorities of the request, as they are now.
     pub authorities: Vec<TrustedAuthority>,
@@ -150,7 +151,7 @@ fn keep_list(pki: &Pki, authority: &KeyDigest, list: &ParsedList) -> Result<(), 
 }
 
 /// Every imported authority, by its key.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct AuthorityList {}
 
 impl Operation for AuthorityList {
@@ -165,7 +166,7 @@ impl Operation for AuthorityList {
 }
 
 /// Lets go of an imported authority: its clients are strangers from then on.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct AuthorityForget {
     /// The beginning of its key's or certificate's digest, or its common name.
     pub word: String,

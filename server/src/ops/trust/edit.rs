@@ -5,6 +5,7 @@ use time::OffsetDateTime;
 use trust::change::{Cause, Edit, edit, select};
 use trust::rights::{ProjectName, Rights};
 use trust::{Action, Permit};
+use utoipa::ToSchema;
 
 use super::view::TrustView;
 use super::{TrustError, add, demand_projects, scope, settle};
@@ -12,7 +13,7 @@ use crate::Pki;
 use crate::ops::{Error, Operation};
 
 /// Changes an entry; what is `None` stays.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct TrustEdit {
     /// Its name, or the beginning of a fingerprint of one of its certificates.
     pub word: String,

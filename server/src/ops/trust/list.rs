@@ -4,13 +4,14 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use trust::change::{ChangeError, select};
 use trust::{Action, Permit};
+use utoipa::ToSchema;
 
 use super::view::{self, TrustView};
 use crate::Pki;
 use crate::ops::{Error, Operation};
 
 /// Everybody who is trusted by name, as far as whoever asks may see them, by name.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct TrustList {}
 
 impl Operation for TrustList {
@@ -29,7 +30,7 @@ impl Operation for TrustList {
 }
 
 /// The one entry that a word means.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct TrustShow {
     /// Its name, or the beginning of a fingerprint of one of its certificates.
     pub word: String,

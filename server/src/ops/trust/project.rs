@@ -10,13 +10,14 @@ use trust::project::{DnsPattern, Project};
 use trust::rights::{ProjectName, Rights};
 use trust::token::{self, Purpose};
 use trust::{Action, Permit, State};
+use utoipa::ToSchema;
 
 use super::{TrustError, settle};
 use crate::Pki;
 use crate::ops::{Error, Operation, shape};
 
 /// A project, which certificates belong to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ProjectView {
     /// Its name.
     pub name: String,
@@ -32,7 +33,7 @@ pub struct ProjectView {
 }
 
 /// Makes a project.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ProjectCreate {
     /// Its name.
     pub name: String,
@@ -63,7 +64,7 @@ impl Operation for ProjectCreate {
 }
 
 /// Every project, as far as whoever asks may see them, by name.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ProjectList {}
 
 impl Operation for ProjectList {
@@ -83,7 +84,7 @@ impl Operation for ProjectList {
 }
 
 /// One project.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ProjectShow {
     /// Its name.
     pub name: String,
@@ -105,7 +106,7 @@ impl Operation for ProjectShow {
 }
 
 /// Removes a project that nobody's rights name. Certificates that belong to it keep its name.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ProjectRemove {
     /// Its name.
     pub name: String,

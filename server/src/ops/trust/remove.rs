@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use trust::change::{Cause, Removal, deny, remove, select};
 use trust::{Action, Permit};
+use utoipa::ToSchema;
 
 use super::settle;
 use super::view::{self, TrustView};
@@ -21,7 +22,7 @@ use crate::ops::view::{Publication, Selector};
 use crate::ops::{Error, Operation};
 
 /// Removes an entry, or denies a certificate that has none.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct TrustRemove {
     /// An entry, by its name or the beginning of a fingerprint; or a certificate, which is denied even if
     /// it has no entry: an authority's signature may let it in.
@@ -33,7 +34,7 @@ pub struct TrustRemove {
 }
 
 /// Who is let in no more.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct TrustRemoved {
     /// What the entry was called, or the certificate's common name.
     pub name: String,

@@ -12,6 +12,7 @@ use trust::entry::EntryName;
 use trust::rights::{ProjectName, Rights, Scope};
 use trust::token::{self, NewToken, Purpose, Token, TokenId};
 use trust::{Action, Permit};
+use utoipa::ToSchema;
 
 use super::reachable::reachable;
 use super::view::RightsWanted;
@@ -21,7 +22,7 @@ use crate::ops::{Error, Operation, shape};
 
 /// Makes a token: whoever redeems it with a certificate is trusted from then on, by this name and with
 /// these rights.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct TokenCreate {
     /// The name of the client.
     pub name: String,
@@ -30,7 +31,7 @@ pub struct TokenCreate {
 }
 
 /// A token, the only time that it can be had.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
 pub struct TokenCreated {
     /// What it is known by from now on.
     pub token: TokenView,
@@ -45,7 +46,7 @@ impl fmt::Debug for TokenCreated {
 }
 
 /// A token that waits, without its secret.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TokenView {
     /// What it is known by: a UUID, as LXD's operations have.
     pub id: String,
@@ -98,7 +99,7 @@ impl Operation for TokenCreate {
 }
 
 /// The tokens that wait, the oldest first; expired ones among them until they are forgotten.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct TokenList {}
 
 impl Operation for TokenList {
@@ -112,7 +113,7 @@ impl Operation for TokenList {
 }
 
 /// Takes a token back: nobody is let in by it any more.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct TokenRevoke {
     /// Its id or the beginning of it, or the name of its client if no other token has that.
     pub word: String,

@@ -7,12 +7,13 @@ use time::OffsetDateTime;
 use trust::entry::{Entry, Subject};
 use trust::rights::{ProjectName, Rights, Scope};
 use trust::{Holder, Presented};
+use utoipa::ToSchema;
 
 use crate::Pki;
 use crate::ops::{Error, shape};
 
 /// The rights that are asked for, by LXD's words.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RightsWanted {
     /// `client`, `server` or `metrics`.
     #[serde(rename = "type")]
@@ -47,7 +48,7 @@ impl From<&Rights> for RightsWanted {
 }
 
 /// Somebody who is trusted by name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TrustView {
     /// What the entry is called.
     pub name: String,

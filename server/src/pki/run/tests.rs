@@ -7,6 +7,7 @@ use trust::entry::Origin;
 use trust::project::Project;
 use trust::rights::{ProjectName, Rights, Scope};
 use trust::{Holder, Refusal, Way};
+use utoipa::ToSchema;
 
 use super::*;
 use crate::http::problem;
@@ -230,7 +231,7 @@ thread_local! {
 }
 
 /// An issue that is overtaken by something.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, ToSchema)]
 struct Overtaken(Issue);
 
 impl Operation for Overtaken {

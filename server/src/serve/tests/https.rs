@@ -17,6 +17,7 @@ use crate::ops::trust::view::RightsWanted;
 use crate::ops::view::Selector;
 use crate::tls::testing::{client_with, nobody};
 
+mod api;
 mod passphrase;
 
 const NOT_ANY_MORE: &str = "not authorized: this client certificate is not trusted any more";
