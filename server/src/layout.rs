@@ -89,6 +89,16 @@ impl Layout {
         self.trusted_lists().join(format!("{key}.crl"))
     }
 
+    /// Where `clients.pem` lies.
+    pub fn authenticated(&self) -> PathBuf {
+        self.root.join("authenticated-certs")
+    }
+
+    /// The certificates of clients that an administrator trusts by appending them, PEM.
+    pub fn clients(&self) -> PathBuf {
+        self.authenticated().join("clients.pem")
+    }
+
     /// The service's socket, unless it was told another place.
     pub fn socket(&self) -> PathBuf {
         self.root.join("pki.socket")

@@ -12,10 +12,11 @@ use ca::key::{KeyType, PrivateKey, make_csr};
 use ca::profile::Validity;
 use ca::records::RestsOn;
 use ca::renew;
+use store::again;
 use store::file::{FileError, OnExisting, Part, Visibility, make_dir, place, place_together, read_secret};
 use time::OffsetDateTime;
 use trust::change::{Cause, ChangeError, Wish, add_certificate};
-use trust::entry::Origin;
+use trust::entry::{KeyDigest, Origin, Subject};
 use trust::rights::Rights;
 use trust::{Admitted, Holder, Presented};
 
@@ -135,27 +136,42 @@ pub(crate) fn keep(pki: &Pki, own: Own, now: OffsetDateTime) -> Result<Kept, Err
     }
 }
 
-/// Trusts the operator's certificate, which may do everything; what renews it is trusted instead of it.
+/// Trusts the operator's certificate, which may do everything, or what another of its key may; what renews
+/// it is trusted instead of it. One that was removed or revoked, or that PKI mode refuses, stays out.
 pub(crate) fn trust_operator(pki: &Pki, now: OffsetDateTime) -> Result<(), Error> {
     let Some(certificate) = in_place(pki, Own::Operator)? else { return Ok(()) };
+    let key = KeyDigest::of(&certificate);
     let holder = Holder::new(certificate, Vec::new());
-    let vetted = pki.gate().vet(&holder, &pki.settings()?.trust(), now)?;
     let admitted = Admitted::in_process();
     let who = admitted.peer().to_string();
     let cause = Cause { who, may_give: admitted.rights().clone(), rests_on: RestsOn::nothing() };
-    let wish = Wish { name: None, rights: Rights::FULL, origin: Origin::Operator };
-    let batch = {
-        let state = pki.gate().set().now()?;
-        add_certificate(&state, &holder, &vetted, &wish, &cause, now)
-    };
-    match batch {
-        Ok(batch) => {
-            pki.store().commit(batch)?;
-            Ok(())
+    again(|| {
+        let vetted = match pki.gate().vet(&holder, &pki.settings()?.trust(), now) {
+            Err(trust::Error::Refused(refusal)) => {
+                tracing::warn!(%refusal, "the operator is not trusted on HTTPS");
+                return Ok(());
+            }
+            vetted => vetted?,
+        };
+        let batch = {
+            let state = pki.gate().set().now()?;
+            let entries = state.entries();
+            let before = entries.iter().find(|entry| match &entry.record.subject {
+                Subject::Certificate { key: found, .. } => *found == key,
+                Subject::User { .. } => false,
+            });
+            let rights = before.map_or(Rights::FULL, |before| before.record.rights.clone());
+            let wish = Wish { name: None, rights, origin: Origin::Operator };
+            add_certificate(&state, &holder, &vetted, &wish, &cause, now)
+        };
+        match batch {
+            Err(ChangeError::Already { .. }) => Ok(()),
+            batch => {
+                pki.store().commit(batch?)?;
+                Ok(())
+            }
         }
-        Err(ChangeError::Already { .. }) => Ok(()),
-        Err(error) => Err(trust::Error::from(error).into()),
-    }
+    })
 }
 
 /// Whether any of our authorities has revoked it.

@@ -6,11 +6,13 @@
 
 mod admission;
 mod adopt;
+mod clients;
 pub(crate) mod directory;
 mod local;
 mod open;
 mod passphrase;
 mod publish;
+mod refusals;
 mod run;
 mod trusted;
 
@@ -51,6 +53,7 @@ pub use directory::DirectoryError;
 pub use open::OpenMode;
 pub(crate) use passphrase::Ends;
 use passphrase::Guesser;
+use refusals::Refusals;
 
 /// How private keys are protected on disk.
 #[derive(Clone, Debug, Default)]
@@ -94,6 +97,8 @@ struct Shared {
     acme_gate: acme::client::Gate,
     certificates: Mutex<Option<publish::OnRecord>>,
     trusted: Mutex<trusted::Seen>,
+    clients: Mutex<clients::Clients>,
+    refusals: Refusals,
     /// Whether the socket was open to everybody in the life of this process.
     socket_opened: AtomicBool,
     throttle: Throttle<Guesser>,
@@ -304,6 +309,8 @@ impl Pki {
                 acme_gate: acme::client::Gate::default(),
                 certificates: Mutex::default(),
                 trusted: Mutex::default(),
+                clients: Mutex::default(),
+                refusals: Refusals::default(),
                 socket_opened: AtomicBool::new(false),
                 throttle: Throttle::new(Pace::DEFAULT),
                 slots: Slots::default(),

@@ -1,5 +1,6 @@
 //! The service: opens its doors, does its periodic work, and stops when it is told.
 
+mod clients;
 mod door;
 pub(crate) mod early;
 mod follow;
@@ -103,6 +104,7 @@ pub async fn serve(
     let limits = Arc::new(options.limits);
     let stop = Stop::new();
     pki.set_stop(stop.clone());
+    pki.make_room_for_clients();
     let mode = pki.socket_mode().map_err(Box::new)?;
     let sockets = paths.iter().map(|path| LocalSocket::bind(path, mode)).collect::<Result<Vec<_>, _>>()?;
     let seen = pki.store().head();
@@ -143,6 +145,7 @@ pub async fn serve(
     tasks.spawn(door::keep(public_door, public, seats.public, limits.clone(), stop.clone()));
     tasks.spawn(door::keep(https_door, https, seats.https, limits.clone(), stop.clone()));
     tasks.spawn(jobs::run(pki.clone(), &jobs::TABLE, stop.clone()));
+    tasks.spawn(clients::follow(pki.clone(), stop.clone()));
     let (follower, told) = (pki.clone(), stop.clone());
     tasks.spawn_blocking(move || followers.follow(&follower, seen, &told));
 
@@ -163,6 +166,11 @@ pub async fn serve(
         if let Err(error) = ended {
             tracing::error!(%error, "a part of the service broke");
         }
+    }
+    // Whoever was refused since the last sum is in the journal too.
+    let summed = tokio::task::spawn_blocking(move || pki.sum_up_refusals(clock::now())).await;
+    if let Ok(Err(error)) = summed {
+        tracing::error!(error = crate::http::problem::in_words(&error), "refusals could not be summed up");
     }
     Ok(())
 }

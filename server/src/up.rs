@@ -104,7 +104,6 @@ pub fn up(
             settings::set(pki.store(), setting, Some(value), &who, now.unix_timestamp())?;
         }
     }
-    let first_operator = own::in_place(&pki, Own::Operator)?.is_none();
     for own in Own::ALL {
         let what = match own {
             Own::Operator => "operator's client certificate",
@@ -115,10 +114,8 @@ pub fn up(
             Kept::Made | Kept::Renewed => made.push(Made { what, path: own.certificate_path(&pki) }),
         }
     }
-    // Likewise: an operator who was removed stays so.
-    if first_operator {
-        own::trust_operator(&pki, now)?;
-    }
+    // Every time: an `up` that was interrupted may not have come to it. An operator who was removed stays so.
+    own::trust_operator(&pki, now)?;
     let report = UpReport {
         directory: pki.directory().to_owned(),
         pki: state,
@@ -166,5 +163,24 @@ mod tests {
         Pki::begin_for_test(&place);
         let (_pki, report) = up(&place, keys(), &plain_init(), &crate::peer::own(), at(0)).unwrap();
         assert_eq!(report.pki, PkiState::Created);
+    }
+    #[test]
+    fn up_trusts_the_operator_whom_an_interrupted_one_did_not_and_nobody_who_was_removed() {
+        use crate::ops::trust::remove::TrustRemove;
+        use crate::ops::view::Selector;
+        use trust::Presented;
+        let dir = tempfile::tempdir().unwrap();
+        let place = dir.path().join("pki");
+        let pki = crate::testing::made(&place);
+        own::keep(&pki, Own::Operator, at(1)).unwrap();
+        drop(pki);
+        let go = |seconds| up(&place, keys(), &plain_init(), &crate::peer::own(), at(seconds)).unwrap().0;
+        let entries = |pki: &Pki| pki.gate().set().now().unwrap().entries().len();
+        let pki = go(2);
+        assert_eq!(entries(&pki), 1);
+        let which = Selector::Word("operator".to_owned());
+        pki.run(TrustRemove { which, revoke: false, reason: None }, &Presented::InProcess, at(3)).unwrap();
+        drop(pki);
+        assert_eq!(entries(&go(4)), 0);
     }
 }

@@ -142,7 +142,11 @@ pub(crate) async fn authenticate(
     let Authenticate { passphrase } = parse(request, &desk.limits).await?;
     let place = place(desk.rooms.of(Action::Trust))?;
     let running = tokio::task::spawn_blocking(move || {
-        let answer = desk.pki.authenticate(&presented, &passphrase, std::time::Instant::now(), clock::now());
+        let (clock, now) = (std::time::Instant::now(), clock::now());
+        let answer = desk.pki.authenticate(&presented, &passphrase, clock, now);
+        if let Err(error) = &answer {
+            desk.pki.note_refusal(&presented, error, Authenticate::NAME, now);
+        }
         drop(place);
         answer
     });
@@ -166,6 +170,9 @@ pub(crate) async fn authenticate_caller(
             }
             other => desk.pki.authenticate(other, &passphrase, clock, now),
         };
+        if let Err(error) = &answer {
+            desk.pki.note_refusal(&caller.presented, error, Authenticate::NAME, now);
+        }
         drop(place);
         answer
     });

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use crl::Which;
+use store::again;
 use time::OffsetDateTime;
+use trust::token;
 
 use super::Job;
 use crate::Pki;
@@ -16,14 +18,16 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// Every job.
-pub(crate) static TABLE: [Job; 9] = [
+pub(crate) static TABLE: [Job; 11] = [
     Job { name: "checkpoint", every: HOUR, run: checkpoint },
     Job { name: "follow-trusted-ca", every: SECONDS, run: follow_trusted_ca },
     Job { name: "keep-tally", every: MINUTE, run: keep_tally },
     Job { name: "place-certificates", every: MINUTE, run: place_certificates },
+    Job { name: "prune-tokens", every: HOUR, run: prune_tokens },
     Job { name: "publish-lists", every: MINUTE, run: publish_lists },
     Job { name: "renew-acme", every: HOUR, run: renew_acme },
     Job { name: "renew-own", every: HOUR, run: renew_own },
+    Job { name: "sum-up-refusals", every: MINUTE, run: sum_up_refusals },
     Job { name: "sweep-temporaries", every: HOUR, run: sweep_temporaries },
     Job { name: "verify-journal", every: HOUR, run: verify_journal },
 ];
@@ -51,6 +55,21 @@ fn place_certificates(pki: &Pki, now: OffsetDateTime) -> Result<(), Error> {
     pki.fill_shelf(now)
 }
 
+/// Forgets tokens a week after their end. One that was redeemed or revoked is gone at once.
+fn prune_tokens(pki: &Pki, now: OffsetDateTime) -> Result<(), Error> {
+    again(|| {
+        if let Some(batch) = token::prune(&token::list(pki.store())?, now) {
+            pki.store().commit(batch)?;
+        }
+        Ok(())
+    })
+}
+
+/// Writes down how many strangers were refused, and why.
+fn sum_up_refusals(pki: &Pki, now: OffsetDateTime) -> Result<(), Error> {
+    pki.sum_up_refusals(now)
+}
+
 /// Makes the lists that are due: at half of their validity, after a failure, or when one was lost.
 fn publish_lists(pki: &Pki, now: OffsetDateTime) -> Result<(), Error> {
     let publication = pki.publish(&Which::Due, now)?;
@@ -65,7 +84,14 @@ fn renew_own(pki: &Pki, now: OffsetDateTime) -> Result<(), Error> {
     for own in Own::ALL.into_iter().filter(|own| own.certificate_path(pki).exists()) {
         match own::keep(pki, own, now)? {
             Kept::Current | Kept::Revoked => {}
-            kept @ (Kept::Made | Kept::Renewed) => tracing::info!(?own, ?kept, "our own certificate"),
+            // A renewal keeps its entry; what was made anew, after its end, has none.
+            kept @ Kept::Made => {
+                tracing::info!(?own, ?kept, "our own certificate");
+                if own == Own::Operator {
+                    own::trust_operator(pki, now)?;
+                }
+            }
+            kept @ Kept::Renewed => tracing::info!(?own, ?kept, "our own certificate"),
         }
     }
     Ok(())
@@ -131,5 +157,58 @@ mod tests {
             (job.run)(&pki, at(60 * round as i64)).unwrap();
             assert_eq!(std::fs::read(&path).unwrap(), right, "{name}");
         }
+    }
+    fn run(name: &str, pki: &Pki, seconds: i64) {
+        let job = TABLE.iter().find(|job| job.name == name).unwrap();
+        (job.run)(pki, at(seconds)).unwrap();
+    }
+
+    #[test]
+    fn a_token_is_forgotten_a_week_after_its_end() {
+        use crate::ops::trust::token::{TokenCreate, TokenList};
+        use crate::ops::trust::view::RightsWanted;
+        const DAY: i64 = 24 * 60 * 60;
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("pki");
+        let init = crate::testing::plain_init();
+        let (pki, _) =
+            crate::up::up(&place, crate::testing::keys(), &init, &crate::peer::own(), at(0)).unwrap();
+        let create = TokenCreate { name: "alice".to_owned(), rights: RightsWanted::full() };
+        pki.run(create, &trust::Presented::InProcess, at(0)).unwrap();
+        let listed = |seconds| {
+            run("prune-tokens", &pki, seconds);
+            pki.run(TokenList {}, &trust::Presented::InProcess, at(seconds)).unwrap().len()
+        };
+        assert_eq!(listed(21 * DAY), 1, "expired after 15 days, and still listed");
+        assert_eq!(listed(23 * DAY), 0);
+    }
+
+    #[test]
+    fn an_operator_whose_certificate_has_ended_gets_another_that_is_trusted_likewise() {
+        use crate::ops::trust::edit::TrustEdit;
+        use trust::{Holder, Presented};
+        const DAY: i64 = 24 * 60 * 60;
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("pki");
+        let init = crate::testing::plain_init();
+        let (pki, _) =
+            crate::up::up(&place, crate::testing::keys(), &init, &crate::peer::own(), at(0)).unwrap();
+        let scope = |seconds| {
+            let shown = Holder::new(own::in_place(&pki, Own::Operator).unwrap().unwrap(), Vec::new());
+            let admitted = pki.admit(&Presented::Certificate(shown), at(seconds)).unwrap();
+            admitted.rights().scope.is_restricted()
+        };
+        assert!(!scope(1));
+        let edit = TrustEdit {
+            word: "operator".to_owned(),
+            name: None,
+            kind: None,
+            restricted: Some(true),
+            projects: Some(vec!["default".to_owned()]),
+            version: None,
+        };
+        pki.run(edit, &Presented::InProcess, at(2)).unwrap();
+        run("renew-own", &pki, 400 * DAY);
+        assert!(scope(400 * DAY), "and has no more rights than the one before");
     }
 }

@@ -25,6 +25,19 @@ impl Pki {
         presented: &Presented,
         now: OffsetDateTime,
     ) -> Result<O::Reply, Error> {
+        let done = self.run_permitted(operation, presented, now);
+        if let Err(error) = &done {
+            self.note_refusal(presented, error, O::NAME, now);
+        }
+        done
+    }
+
+    fn run_permitted<O: Operation>(
+        &self,
+        operation: O,
+        presented: &Presented,
+        now: OffsetDateTime,
+    ) -> Result<O::Reply, Error> {
         let settings = self.settings()?;
         let permit = self.gate().admit(presented, &settings.trust(), now)?.permit(O::ACTION)?;
         let rests_on = match presented {

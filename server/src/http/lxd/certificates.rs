@@ -9,7 +9,7 @@ use ca::cert::{Certificate, CertificateError};
 use http::header::{HeaderMap, IF_MATCH};
 use serde::Deserialize;
 use serde_json::json;
-use trust::token::WireToken;
+use trust::token::{TokenError, WireToken};
 use trust::{Action, Presented};
 use utoipa::ToSchema;
 
@@ -133,11 +133,17 @@ pub(super) async fn add(
                 let_in(pki, &caller, posted.secret().unwrap_or_default())
             }
             Ok(_) => Err(Failure::invalid("Client is already trusted")),
-            Err(error) => Err(error.into()),
+            Err(error) => {
+                pki.note_refusal(presented, &error, ADD, clock::now());
+                Err(error.into())
+            }
         }
     };
     blocking(desk, Action::Trust, work).await
 }
+
+/// What the journal calls it when somebody asks to be let in.
+const ADD: &str = "POST /1.0/certificates";
 
 /// Replaces what can be changed of an entry.
 pub(super) async fn replace(
@@ -251,6 +257,8 @@ fn let_in(pki: &Pki, caller: &Caller, text: &str) -> Result<Reply, Failure> {
     // What is no token at all is taken for a password, and there is none.
     let Ok(token) = WireToken::decode(text) else {
         tracing::warn!(remote = %caller.remote, fingerprint = %holder.fingerprint(), "a bad password or token");
+        let error = trust::Error::from(TokenError::NoMatch).into();
+        pki.note_refusal(&caller.presented, &error, ADD, clock::now());
         return Err(Failure::forbidden("not authorized"));
     };
     match redeem(pki, holder, &token.secret, clock::now()) {
@@ -262,6 +270,7 @@ fn let_in(pki: &Pki, caller: &Caller, text: &str) -> Result<Reply, Failure> {
             Err(Failure::new(http::StatusCode::CONFLICT, "Client is already trusted"))
         }
         Err(error) => {
+            pki.note_refusal(&caller.presented, &error, ADD, clock::now());
             let reason = crate::http::problem::in_words(&error);
             tracing::warn!(remote = %caller.remote, fingerprint = %holder.fingerprint(), reason, "no token for it");
             Err(error.into())

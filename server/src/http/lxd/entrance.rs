@@ -9,7 +9,7 @@ use axum::extract::{Extension, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, Method};
-use trust::Presented;
+use trust::{Admitted, Presented, Refusal};
 
 use super::envelope::Failure;
 use super::{AUTHENTICATE, OURS};
@@ -33,9 +33,11 @@ pub(super) async fn enter(
     if is_open(request.method(), path) && !insists(request.headers()) {
         return next.run(request).await;
     }
-    match desk.pki.admit(&caller.presented, clock::now()) {
+    match admit(&desk, &caller).await {
         Ok(_admitted) => next.run(request).await,
         Err(error) => {
+            let asked = format!("{} {path}", request.method());
+            desk.pki.note_refusal(&caller.presented, &error, &asked, clock::now());
             tell(&caller, &error, path);
             match path.starts_with(OURS) {
                 true => operation::failed(&problem::problem(&error)),
@@ -43,6 +45,23 @@ pub(super) async fn enter(
             }
         }
     }
+}
+
+/// Decides, and once more if an administrator has just added to `clients.pem`.
+async fn admit(desk: &Desk, caller: &Caller) -> Result<Admitted, ops::Error> {
+    match (desk.pki.admit(&caller.presented, clock::now()), &*caller.presented) {
+        (Err(ops::Error::Refused(Refusal::Stranger)), Presented::Certificate(_))
+            if desk.pki.clients_have_changed() => {}
+        (decided, _) => return decided,
+    }
+    let (pki, presented) = (desk.pki.clone(), Arc::clone(&caller.presented));
+    let looked = tokio::task::spawn_blocking(move || {
+        if let Err(error) = pki.follow_clients(clock::now()) {
+            tracing::error!(error = problem::in_words(&error), "clients.pem is not followed");
+        }
+        pki.admit(&presented, clock::now())
+    });
+    looked.await.unwrap_or(Err(ops::Error::Refused(Refusal::Stranger)))
 }
 
 /// What anybody may ask for.

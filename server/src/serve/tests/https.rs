@@ -18,6 +18,7 @@ use crate::ops::view::Selector;
 use crate::tls::testing::{client_with, nobody};
 
 mod api;
+mod clients;
 mod passphrase;
 
 const NOT_ANY_MORE: &str = "not authorized: this client certificate is not trusted any more";
