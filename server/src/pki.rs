@@ -15,6 +15,7 @@ mod publish;
 mod refusals;
 mod run;
 mod trusted;
+mod way;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -54,6 +55,7 @@ pub use open::OpenMode;
 pub(crate) use passphrase::Ends;
 use passphrase::Guesser;
 use refusals::Refusals;
+pub use way::HttpsWay;
 
 /// How private keys are protected on disk.
 #[derive(Clone, Debug, Default)]

@@ -17,6 +17,7 @@ mod sandbox;
 mod service;
 mod snapshot;
 pub mod socket;
+mod terminal;
 pub mod trouble;
 mod witness;
 
@@ -26,6 +27,7 @@ pub use pebble::{Pebble, PebbleOptions};
 pub use sandbox::{Output, Program, Sandbox, run};
 pub use service::{Service, free_port};
 pub use snapshot::filters;
+pub use terminal::at_terminal;
 pub use witness::{
     Purpose, certtool, openssl, openssl_accepts, openssl_finds_revoked, openssl_verify, pkilint_certificate,
     pkilint_list, witness,

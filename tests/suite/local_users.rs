@@ -4,15 +4,21 @@
 //! may not set the passphrase is told so before they type it twice.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::PathBuf;
 use std::process::Command;
 
 use tests::{Output, Program, Sandbox, Service, run};
 
 /// The group that may reach the socket at first.
-const GROUP: &str = "27";
+pub const GROUP: &str = "27";
 
 /// Runs `pki` as the user `uid`, in these groups, with this sandbox's environment.
-fn by(uid: u32, groups: &str, sandbox: &Sandbox, words: &[&str]) -> Output {
+pub fn by(uid: u32, groups: &str, sandbox: &Sandbox, words: &[&str]) -> Output {
+    run(&mut command(uid, groups, sandbox, words))
+}
+
+/// The same, ready to run. The user has a home of their own.
+pub fn command(uid: u32, groups: &str, sandbox: &Sandbox, words: &[&str]) -> Command {
     let mut command = Command::new("setpriv");
     sandbox.surround(&mut command);
     // The build may lie where nobody may go: a copy lies where anybody may.
@@ -22,11 +28,22 @@ fn by(uid: u32, groups: &str, sandbox: &Sandbox, words: &[&str]) -> Output {
     }
     let groups = if groups.is_empty() { "--clear-groups".to_owned() } else { format!("--groups={groups}") };
     command.args([&format!("--reuid={uid}"), "--regid=65534", &groups, "--"]).arg(copy).args(words);
-    command.current_dir("/");
-    run(&mut command)
+    let home = home(uid, sandbox);
+    if !home.exists() {
+        std::fs::create_dir(&home).unwrap();
+        std::os::unix::fs::chown(&home, Some(uid), Some(65534)).unwrap();
+    }
+    command.env("HOME", home).current_dir("/");
+    command
 }
 
-fn served() -> (Sandbox, Service) {
+/// The user's home.
+pub fn home(uid: u32, sandbox: &Sandbox) -> PathBuf {
+    sandbox.root().join(format!("home-{uid}"))
+}
+
+/// A PKI whose service any user could reach, were they let in.
+pub fn served() -> (Sandbox, Service) {
     assert!(rustix::process::geteuid().is_root(), "this test changes users: run it as root");
     let sandbox = Sandbox::with_pki();
     for folder in [sandbox.root().to_path_buf(), sandbox.home()] {
@@ -41,7 +58,7 @@ fn socket(sandbox: &Sandbox) -> u32 {
 }
 
 /// Waits until the socket is open to everybody: the service opens it right after the commit.
-fn open(sandbox: &Sandbox) {
+pub fn open(sandbox: &Sandbox) {
     for _ in 0..500 {
         if socket(sandbox) == 0o666 {
             return;

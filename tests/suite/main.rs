@@ -30,6 +30,7 @@ mod killed_service;
 mod linearizable;
 mod local_users;
 mod lxc;
+mod multipass;
 mod one_directory;
 mod packaging;
 mod passwd;

@@ -23,6 +23,8 @@ use crate::ops::{self, Operation};
 
 /// The header by which both ends say their version.
 pub const VERSION_HEADER: &str = "pki-version";
+/// The header by which the socket tells a user it refuses where a certificate may let them in: [`crate::pki::HttpsWay`].
+pub const HTTPS_HEADER: &str = "pki-https";
 /// The version of this program.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Where a streaming backup is asked for: [`ops::backup::BackupRequest`] as JSON, the archive as answer.

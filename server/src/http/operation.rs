@@ -12,14 +12,14 @@ use http::{Method, StatusCode, Uri};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use trust::{Action, Presented};
+use trust::{Action, Presented, Refusal as Refused};
 
-use super::{Desk, VERSION, VERSION_HEADER};
+use super::{Desk, HTTPS_HEADER, VERSION, VERSION_HEADER};
 use crate::clock;
 use crate::limits::Limits;
 use crate::listen::Caller;
-use crate::ops::Operation;
 use crate::ops::local::Authenticate;
+use crate::ops::{self, Operation};
 use crate::problem::{Problem, ProblemKind};
 
 /// Why a request never became an operation.
@@ -127,10 +127,26 @@ pub(crate) async fn answer<O: Operation>(
         let now = clock::now();
         let answer = desk.pki.welcome(&presented, now);
         let answer = answer.and_then(|()| desk.pki.run(operation, &presented, now));
+        let elsewhere = match &answer {
+            Err(ops::Error::Refused(Refused::NotAuthenticated | Refused::UserRemoved { .. })) => {
+                desk.pki.https_way()
+            }
+            _ => None,
+        };
         drop(place);
-        answer
+        answer.map_err(|error| (error, elsewhere))
     });
-    answered(running).await
+    let (answer, elsewhere) = match running.await {
+        Ok(Err((error, elsewhere))) => (Ok(Err(error)), elsewhere),
+        Ok(Ok(reply)) => (Ok(Ok(reply)), None),
+        Err(panicked) => (Err(panicked), None),
+    };
+    let mut response = told(answer)?;
+    // A user whom the socket refuses may be let in by a certificate.
+    if let Some(way) = elsewhere.and_then(|way| HeaderValue::try_from(way.to_string()).ok()) {
+        response.headers_mut().insert(HTTPS_HEADER, way);
+    }
+    Ok(response)
 }
 
 /// Lets in a user of this machine who knows the passphrase: the one thing that nobody must be let in for.
@@ -181,9 +197,15 @@ pub(crate) async fn authenticate_caller(
 
 /// What came of an operation that ran, as an answer.
 async fn answered<T: Serialize>(
-    running: tokio::task::JoinHandle<Result<T, crate::ops::Error>>,
+    running: tokio::task::JoinHandle<Result<T, ops::Error>>,
 ) -> Result<Response, Refusal> {
-    match running.await {
+    told(running.await)
+}
+
+fn told<T: Serialize>(
+    ran: Result<Result<T, ops::Error>, tokio::task::JoinError>,
+) -> Result<Response, Refusal> {
+    match ran {
         Ok(Ok(reply)) => Ok(json(StatusCode::OK, &reply)),
         Ok(Err(error)) => {
             let response = failed(&super::problem::problem(&error));
