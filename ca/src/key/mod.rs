@@ -9,12 +9,14 @@ mod passphrase;
 mod private;
 mod reading;
 mod request;
+mod self_signed;
 
 pub use encryption::ScryptCost;
 pub use key_type::{KeyType, UnknownKeyType};
 pub use passphrase::{Passphrase, PassphraseError};
 pub use private::{PrivateKey, PrivateKeyError};
 pub use request::{RequestError, make_csr};
+pub use self_signed::self_signed_client;
 
 #[cfg(test)]
 mod tests;
