@@ -23,6 +23,6 @@ pub(crate) fn presented(chain: &[CertificateDer<'_>]) -> Result<Presented, Unrea
 }
 
 /// A certificate, as an error of the handshake if it can't be read.
-pub(super) fn parse(der: &CertificateDer<'_>) -> Result<Certificate, Error> {
+pub(crate) fn parse(der: &CertificateDer<'_>) -> Result<Certificate, Error> {
     Certificate::from_der(der).map_err(|_| Error::InvalidCertificate(CertificateError::BadEncoding))
 }

@@ -31,7 +31,7 @@ impl Versions {
         }
     }
 
-    pub(super) fn protocols(self) -> &'static [&'static SupportedProtocolVersion] {
+    pub(crate) fn protocols(self) -> &'static [&'static SupportedProtocolVersion] {
         static MODERN: &[&SupportedProtocolVersion] = &[&TLS13];
         static INSECURE: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];
         match self {
@@ -47,7 +47,7 @@ impl Versions {
 pub struct ConfigError(#[from] rustls::Error);
 
 /// The algorithms: those of aws-lc, the hybrid key exchange before the classic ones (RFC 8446 §4.2.7).
-pub(super) fn provider() -> Arc<CryptoProvider> {
+pub(crate) fn provider() -> Arc<CryptoProvider> {
     use aws_lc_rs::kx_group::{SECP256R1, SECP384R1, X25519, X25519MLKEM768};
     let kx_groups = vec![X25519MLKEM768, X25519, SECP256R1, SECP384R1];
     Arc::new(CryptoProvider { kx_groups, ..aws_lc_rs::default_provider() })

@@ -17,7 +17,8 @@ use time::OffsetDateTime;
 
 use crate::Pki;
 
-pub(crate) use certificate::presented;
+pub(crate) use certificate::{parse, presented};
+pub(crate) use config::provider;
 use config::server_config;
 pub use config::{ConfigError, Versions};
 pub(crate) use own::OwnCertificate;
