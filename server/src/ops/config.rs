@@ -14,7 +14,7 @@ use crate::listen::PublicListener;
 use crate::serve::{ListenerState, early};
 use crate::settings::{self, Setting, Settings};
 
-/// How long an answer waits for the public listener to move: it takes milliseconds.
+/// How long an answer waits for a listener to move: it takes milliseconds.
 const MOVES_WITHIN: Duration = Duration::from_secs(2);
 /// How often it looks meanwhile.
 const LOOKS: Duration = Duration::from_millis(5);
@@ -66,28 +66,54 @@ impl Operation for ConfigSet {
     fn run(self, pki: &Pki, permit: &Permit, now: OffsetDateTime) -> Result<SettingView, Error> {
         let setting = Setting::find(&self.key)?;
         let who = permit.peer().to_string();
-        let moves = match (setting, &self.value) {
-            (Setting::CorePublicAddress, Some(value)) if pki.is_service() => check_room(pki, value)?,
-            _ => None,
+        let moves = match (Door::of(setting).filter(|_| pki.is_service()), &self.value) {
+            (Some(door), Some(value)) => check_room(pki, setting, door, value)?.map(|to| (door, Some(to))),
+            // The public listener has a default to go back to, which may be served already.
+            (Some(Door::Https), None) => Some((Door::Https, None)),
+            (Some(Door::Public), None) | (None, _) => None,
         };
         settings::set(pki.store(), setting, self.value.as_deref(), &who, now.unix_timestamp())?;
         if setting == Setting::CorePublicAddress && !pki.is_service() {
             // The next start may not open what is not wanted any more.
             early::remember(pki.layout(), pki.settings()?.public_address())?;
         }
-        if let Some(address) = moves {
-            wait_for(pki, address);
+        if let Some((door, address)) = moves {
+            wait_for(pki, door, address);
         }
         Ok(view(&*pki.settings()?, setting))
     }
 }
 
+/// A listener that is where a setting says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Door {
+    Https,
+    Public,
+}
+
+impl Door {
+    fn of(setting: Setting) -> Option<Door> {
+        match setting {
+            Setting::CoreHttpsAddress => Some(Door::Https),
+            Setting::CorePublicAddress => Some(Door::Public),
+            _ => None,
+        }
+    }
+
+    fn state(self, pki: &Pki) -> ListenerState {
+        match self {
+            Door::Https => pki.https_state(),
+            Door::Public => pki.public_state(),
+        }
+    }
+}
+
 /// Refuses an address that can't be had, before anything is changed; `None` if it is served already.
-fn check_room(pki: &Pki, value: &str) -> Result<Option<SocketAddr>, Error> {
-    let Ok(address) = Setting::CorePublicAddress.check(value)?.parse::<SocketAddr>() else { return Ok(None) };
-    match pki.public_state() {
+fn check_room(pki: &Pki, setting: Setting, door: Door, value: &str) -> Result<Option<SocketAddr>, Error> {
+    let Ok(address) = setting.check(value)?.parse::<SocketAddr>() else { return Ok(None) };
+    match door.state(pki) {
         ListenerState::Listening(now) if now == address => return Ok(None),
-        // The service's own listener is what stands in the way of the same port everywhere.
+        // This very listener is what stands in the way of the same port everywhere.
         ListenerState::Listening(now) if now.port() == address.port() => {}
         ListenerState::Listening(_) | ListenerState::Failed { .. } | ListenerState::Off => {
             PublicListener::probe(address)?;
@@ -96,14 +122,17 @@ fn check_room(pki: &Pki, value: &str) -> Result<Option<SocketAddr>, Error> {
     Ok(Some(address))
 }
 
-/// Waits until the listener has moved, or could not: the change acts when it is answered.
-fn wait_for(pki: &Pki, address: SocketAddr) {
+/// Waits until the listener has moved, closed, or could not: the change acts when it is answered.
+fn wait_for(pki: &Pki, door: Door, wanted: Option<SocketAddr>) {
     let looks = MOVES_WITHIN.as_millis() / LOOKS.as_millis();
     for _ in 0..looks {
-        match pki.public_state() {
-            ListenerState::Listening(now) if now == address || address.port() == 0 => return,
-            ListenerState::Failed { address: failed, .. } if failed == address => return,
-            ListenerState::Listening(_) | ListenerState::Failed { .. } | ListenerState::Off => {
+        match (door.state(pki), wanted) {
+            (ListenerState::Off, None) => return,
+            (ListenerState::Listening(now), Some(address)) if now == address || address.port() == 0 => {
+                return;
+            }
+            (ListenerState::Failed { address: failed, .. }, Some(address)) if failed == address => return,
+            (ListenerState::Listening(_) | ListenerState::Failed { .. } | ListenerState::Off, _) => {
                 std::thread::sleep(LOOKS);
             }
         }

@@ -10,6 +10,7 @@ use super::{
     view::{AuthorityView, CrlView},
 };
 use crate::Pki;
+use crate::own::{self, Own};
 use crate::serve::ListenerState;
 
 /// Asks who answers.
@@ -29,6 +30,13 @@ pub struct InfoReply {
     pub pid: u32,
     /// The address of the public listener, if one is up.
     pub public_address: Option<String>,
+    /// The address of the HTTPS listener, if one is up.
+    #[serde(default)]
+    pub https_address: Option<String>,
+    /// SHA-256 of the certificate that the HTTPS listener shows: what a client compares at first contact.
+    /// `None` if HTTPS is off.
+    #[serde(default)]
+    pub https_fingerprint: Option<String>,
     /// `core.public_url`.
     pub public_url: Option<String>,
     /// The current root and issuing CA.
@@ -47,9 +55,11 @@ impl Operation for Info {
     type Reply = InfoReply;
 
     fn run(self, pki: &Pki, _: &Permit, now: OffsetDateTime) -> Result<InfoReply, Error> {
-        let public_address = match pki.public_state() {
-            ListenerState::Listening(address) => Some(address.to_string()),
-            ListenerState::Failed { .. } | ListenerState::Off => None,
+        let settings = pki.settings()?;
+        let shown = match settings.https_address() {
+            // Without a certificate in place the listener makes one when it opens.
+            Some(_) => own::in_place(pki, Own::Service)?,
+            None => None,
         };
         let lists = pki.publisher().lists(now)?;
         Ok(InfoReply {
@@ -57,12 +67,22 @@ impl Operation for Info {
             directory: pki.directory().to_string_lossy().into_owned(),
             service: pki.is_service(),
             pid: std::process::id(),
-            public_address,
-            public_url: pki.settings()?.public_url().map(|url| url.to_string()),
+            public_address: open(pki.public_state()),
+            https_address: open(pki.https_state()),
+            https_fingerprint: shown.map(|shown| shown.fingerprint().to_string()),
+            public_url: settings.public_url().map(|url| url.to_string()),
             authorities: doctor::current_authorities(pki, now)?,
             lists: lists.iter().map(|list| pki.crl_view(list)).collect::<Result<_, _>>()?,
             issued: pki.tally().issued()?,
             sequence: pki.store().head().0,
         })
+    }
+}
+
+/// Where a listener is, if it is up.
+fn open(state: ListenerState) -> Option<String> {
+    match state {
+        ListenerState::Listening(address) => Some(address.to_string()),
+        ListenerState::Failed { .. } | ListenerState::Off => None,
     }
 }

@@ -1,4 +1,4 @@
-//! The clock, the settings, the public listener and the periodic work.
+//! The clock, the settings, the listeners and the periodic work.
 
 use store::Sequence;
 use time::{Duration, OffsetDateTime};
@@ -28,7 +28,7 @@ pub(super) fn clock(pki: &Pki, now: OffsetDateTime) -> Result<Finding, Error> {
     Ok(ok("clock", format!("the clock is not behind the journal, whose last entry is of {}", then.date())))
 }
 
-/// What a setting that is missing will cost, and whether the public listener is up.
+/// What a setting that is missing will cost, and whether the listeners are up.
 pub(super) fn settings(pki: &Pki) -> Result<Vec<Finding>, Error> {
     let settings = pki.settings()?;
     let mut findings = Vec::new();
@@ -62,6 +62,29 @@ pub(super) fn settings(pki: &Pki) -> Result<Vec<Finding>, Error> {
             "public-address",
             "core.public_address is not set: lists are not served by HTTP",
             "pki config set core.public_address IP:PORT",
+        ),
+    });
+    findings.push(match (pki.https_state(), settings.https_address()) {
+        (ListenerState::Listening(address), _) => {
+            ok("https-address", format!("clients are served on {address}"))
+        }
+        (ListenerState::Failed { address, causes }, _) => finding(
+            Severity::Error,
+            "https-address",
+            format!("clients are not served on {address}: {}", causes.join(": ")),
+            "free the address, or set core.https_address to another",
+        ),
+        (ListenerState::Off, Some(address)) => finding(
+            Severity::Note,
+            "https-address",
+            format!("no service runs here; clients will be served on {address}"),
+            "pki serve",
+        ),
+        (ListenerState::Off, None) => finding(
+            Severity::Note,
+            "https-address",
+            "core.https_address is not set: clients on other machines are not served",
+            "pki config set core.https_address IP, [::] for every address",
         ),
     });
     Ok(findings)
