@@ -40,6 +40,12 @@ pub struct Global {
     #[arg(long, global = true, value_name = "DIR")]
     pub dir: Option<PathBuf>,
 
+    /// The service of another machine, by the name that `pki remote add` gave it
+    ///
+    /// The command runs there, over HTTPS, with the client certificate of ~/.config/pki.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub remote: Option<String>,
+
     /// Print one JSON document instead of text
     #[arg(long, global = true)]
     pub json: bool,
@@ -77,6 +83,7 @@ impl Default for Global {
     fn default() -> Global {
         Global {
             dir: None,
+            remote: None,
             json: false,
             wait: Duration::from_secs(30),
             quiet: false,
@@ -123,6 +130,6 @@ Exit codes:
   4  it exists already, is ambiguous, or its state does not allow it
   5  this user may not
   6  another process holds the PKI, for now
-  7  an ACME authority or the network failed
+  7  an ACME authority, a remote or the network failed
   8  the disk failed, or a defect of pki
   9  done and in force here, but what others see of it is not all in place yet";

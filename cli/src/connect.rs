@@ -1,15 +1,20 @@
 //! Finds the PKI: a running service's socket, or the directory itself. One code path for both: the
 //! same operations, the same replies.
 //!
-//! The order: `--dir`, else PKI_DIR, else the system's service if its socket is there, else the
+//! `--remote` names a service elsewhere, over HTTPS. Without it, the order: `--dir`, else PKI_DIR, else the system's service if its socket is there, else the
 //! user's own directory. Where a service listens it is used; where none does, the owner of the
 //! directory, and nobody else, opens the store and runs the operation in process. While another
 //! command holds the store we wait (`--wait`), and switch to the socket if a service comes up.
 
 mod local;
+mod lxd;
 mod socket;
+mod way;
 
 pub use local::{ask, asks_for_passphrase, open};
+pub use lxd::{Redemption, Standing};
+pub use socket::Service;
+pub use way::not_reached;
 
 use std::{
     path::{Path, PathBuf},
@@ -25,6 +30,7 @@ use server::{
 };
 
 use crate::{
+    client,
     context::Context,
     environment::Environment,
     error::{CommandError, Kind},
@@ -47,8 +53,8 @@ pub enum Location {
 pub enum Connection {
     /// Opened by this process.
     Here(local::Here),
-    /// A running service.
-    Service(socket::Service),
+    /// A running service, of this machine or another.
+    Service(Service),
 }
 
 impl Connection {
@@ -64,6 +70,13 @@ impl Connection {
 impl Context {
     /// Where the PKI is, by the arguments and the environment.
     pub fn location(&self) -> Result<Location, CommandError> {
+        if let Some(remote) = &self.global.remote {
+            return Err(CommandError::usage(format!(
+                "this command works on the files of a PKI, and those of {} are elsewhere",
+                ca::cert::printable(remote)
+            ))
+            .hint("run it on the machine that holds them"));
+        }
         if let Some(dir) = &self.global.dir {
             return Ok(Location::Directory(self.resolve(dir)));
         }
@@ -98,6 +111,15 @@ impl Context {
 
     /// Connects: to the service if one listens, else to the directory itself.
     pub fn connect(&mut self) -> Result<Connection, CommandError> {
+        if let Some(remote) = self.global.remote.clone() {
+            if self.global.dir.is_some() {
+                return Err(
+                    CommandError::usage("--dir and --remote name two PKIs").hint("leave one of them away")
+                );
+            }
+            let (name, dialer) = client::dialer(&remote, self)?;
+            return Service::over_https(dialer, Some(name), self).map(Connection::Service);
+        }
         let directory = match self.location()? {
             Location::System(socket) => {
                 return match socket::Service::connect(&socket, self)? {

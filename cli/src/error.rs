@@ -57,7 +57,7 @@ pub const EXIT_CODES: [(u8, &str, &str); 10] = [
     (4, "conflict", "it exists already, a name matches several certificates, or the state does not allow it"),
     (5, "denied", "this user may not: file permissions, or another user's directory"),
     (6, "unavailable", "another process holds the PKI, or the service is starting or stopping; try again"),
-    (7, "external", "an ACME authority or the network failed"),
+    (7, "external", "an ACME authority, a remote or the network failed"),
     (8, "internal", "the disk failed, or a defect of `pki`"),
     (
         9,

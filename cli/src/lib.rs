@@ -8,6 +8,7 @@
 mod archive;
 mod args;
 mod batch;
+mod client;
 mod commands;
 mod connect;
 mod context;

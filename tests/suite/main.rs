@@ -36,6 +36,7 @@ mod packaging;
 mod passwd;
 mod power;
 mod public_listener;
+mod remote;
 mod renew;
 mod revoke;
 mod routes;

@@ -25,15 +25,20 @@ pub fn run(_args: &Args, context: &mut Context) -> Result<Outcome, CommandError>
         } else {
             "this command (no service is running)".to_string()
         };
-        output.fields([
+        let mut fields = vec![
             ("version", info.version.clone()),
             ("directory", info.directory.clone()),
             ("answered by", answered),
+            ("https listener", info.https_address.clone().unwrap_or_else(|| "none".to_string())),
             ("public listener", info.public_address.clone().unwrap_or_else(|| "none".to_string())),
             ("public url", info.public_url.clone().unwrap_or_else(|| "not set".to_string())),
             ("issued", info.issued.to_string()),
             ("journal", format!("{} entries", info.sequence)),
-        ])?;
+        ];
+        // Right below the address: whoever adds this service as a remote compares it.
+        let shown = info.https_fingerprint.iter().map(|shown| ("https sha256", shown.clone()));
+        fields.splice(4..4, shown);
+        output.fields(fields)?;
         output.line("")?;
         output.table(&view::authorities(&info.authorities, now))?;
         output.line("")?;

@@ -27,6 +27,7 @@ mod passwd;
 mod project;
 mod reference;
 mod release;
+mod remote;
 mod renew;
 mod restore;
 mod revoke;
@@ -61,6 +62,7 @@ pub enum Command {
     Ca(ca::Args),
     Trust(trust::Args),
     Project(project::Args),
+    Remote(remote::Args),
     Passwd(passwd::Args),
     Doctor(doctor::Args),
     Backup(backup::Args),
@@ -98,6 +100,7 @@ impl Command {
             Command::Ca(args) => ca::run(args, context),
             Command::Trust(args) => trust::run(args, context),
             Command::Project(args) => project::run(args, context),
+            Command::Remote(args) => remote::run(args, context),
             Command::Passwd(args) => passwd::run(&args, context),
             Command::Backup(args) => backup::run(&args, context),
             Command::Restore(args) => restore::run(&args, context),

@@ -1,24 +1,28 @@
-//! A running service, spoken to over its Unix socket: HTTP/1.1, one connection a call.
+//! A running service, spoken to over its Unix socket or, as a remote, over HTTPS: HTTP/1.1, one
+//! connection a call. The requests and the answers are the same.
 
 use std::{
     cell::Cell,
     io::{self, Write},
-    path::{Path, PathBuf},
+    path::Path,
     time::{Duration, Instant},
 };
 
 use http_body_util::{BodyExt, Full};
-use hyper::{Request, body::Bytes, header};
+use hyper::{Method, Request, StatusCode, body::Bytes, header};
 use hyper_util::rt::TokioIo;
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 use server::{
+    dial::Dialer,
     http::{VERSION, VERSION_HEADER},
     ops::Operation,
     problem::Problem,
 };
-use tokio::{net::UnixStream, runtime::Runtime};
+use tokio::runtime::Runtime;
 
+use super::way::{Unreached, Way, reach};
 use crate::{
+    client::RemoteName,
     context::{Context, span},
     error::{CommandError, Kind},
 };
@@ -43,7 +47,7 @@ const LONG: [&str; 8] = [
 
 /// A running service.
 pub struct Service {
-    socket: PathBuf,
+    pub(super) way: Way,
     runtime: Runtime,
     /// How long to come back to a service that has too much to do.
     patience: Duration,
@@ -54,21 +58,21 @@ pub struct Service {
 }
 
 /// What came back.
-struct Answer {
-    success: bool,
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
     /// Whether it has too much to do, and has not even begun (RFC 9110 §10.2.3).
     busy: bool,
     version: Option<String>,
-    body: Vec<u8>,
+    pub(super) body: Vec<u8>,
 }
 
 /// Takes a part of an answer, and says whether it wants more.
 type Taker<'t> = dyn FnMut(&[u8]) -> bool + 't;
 
 /// How a call may fail before there is an answer.
-enum Broken {
-    /// Nothing was sent: no one listens any more.
-    Unreached(io::Error),
+pub(super) enum Broken {
+    /// Nothing was sent: no one listens any more, or it is not the one that we know.
+    Unreached(Unreached),
     /// It was sent, and what became of it is not known.
     Midway(Box<dyn std::error::Error>),
     /// Nothing came for longer than it may take.
@@ -78,14 +82,11 @@ enum Broken {
 impl Service {
     /// Connects; `None` if no one listens at `socket`.
     pub fn connect(socket: &Path, context: &Context) -> Result<Option<Service>, CommandError> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| CommandError::internal("cannot talk to the service").because(&error))?;
+        let runtime = runtime()?;
         let silence = SILENCE.max(context.global.wait);
         match runtime.block_on(reach(socket, silence)) {
             Ok(_stream) => Ok(Some(Service {
-                socket: socket.to_path_buf(),
+                way: Way::Socket(socket.to_path_buf()),
                 runtime,
                 patience: context.global.wait,
                 silence,
@@ -107,17 +108,46 @@ impl Service {
         }
     }
 
+    /// A service over HTTPS, for `pki --remote` (then `remote` is its name) and for what speaks to a service
+    /// that has no name yet. Nothing is sent before the first call, and every call makes sure anew that it
+    /// is the service that `dialer` knows.
+    pub fn over_https(
+        dialer: Dialer,
+        remote: Option<RemoteName>,
+        context: &Context,
+    ) -> Result<Service, CommandError> {
+        Ok(Service {
+            way: Way::Https { remote, dialer },
+            runtime: runtime()?,
+            patience: context.global.wait,
+            silence: SILENCE.max(context.global.wait),
+            warned: Cell::new(false),
+        })
+    }
+
     /// Runs an operation in the service.
     pub fn call<O: Operation>(&self, operation: O) -> Result<O::Reply, CommandError> {
-        let body = serde_json::to_vec(&operation)
+        let silence = if LONG.contains(&O::NAME) { DEADLINE } else { self.silence };
+        self.post(&server::http::path::<O>(), &operation, silence)
+    }
+
+    /// Asks for something in the way of operations, JSON in and JSON or a [`Problem`] out, also for what is
+    /// none; a service that says nothing for `silence` hangs.
+    pub fn post<Q: Serialize, R: DeserializeOwned>(
+        &self,
+        path: &str,
+        asked: &Q,
+        silence: Duration,
+    ) -> Result<R, CommandError> {
+        let body = serde_json::to_vec(asked)
             .map_err(|error| CommandError::internal("cannot write the request as JSON").because(&error))?;
         let body = Bytes::from(body);
         let began = Instant::now();
         loop {
-            let sent = self.runtime.block_on(self.send::<O>(body.clone()));
+            let sent = self.runtime.block_on(self.exchange(Method::POST, path, body.clone(), silence, None));
             let answer = sent.map_err(|broken| self.broken(&broken))?;
             self.compare_versions(answer.version.as_deref());
-            if answer.success {
+            if answer.status.is_success() {
                 return serde_json::from_slice(&answer.body)
                     .map_err(|error| self.unreadable(&answer, &error));
             }
@@ -125,9 +155,21 @@ impl Service {
                 std::thread::sleep(Duration::from_millis(200));
                 continue;
             }
-            let problem: Problem =
-                serde_json::from_slice(&answer.body).map_err(|error| self.unreadable(&answer, &error))?;
-            return Err(problem.into());
+            return Err(self.refused(&answer));
+        }
+    }
+
+    /// One request and its answer, whatever that says.
+    pub(super) fn request(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Answer, CommandError> {
+        let sent = self.runtime.block_on(self.exchange(method, path, Bytes::from(body), self.silence, None));
+        sent.map_err(|broken| self.broken(&broken))
+    }
+
+    /// What a service says that refuses or fails.
+    fn refused(&self, answer: &Answer) -> CommandError {
+        match serde_json::from_slice::<Problem>(&answer.body) {
+            Ok(problem) => self.way.told(problem),
+            Err(error) => self.unreadable(answer, &error),
         }
     }
 
@@ -145,39 +187,33 @@ impl Service {
             written = out.write_all(part);
             written.is_ok()
         };
-        let sent = self.runtime.block_on(self.exchange(path, Bytes::from(body), DEADLINE, Some(&mut take)));
+        let sent = self.exchange(Method::POST, path, Bytes::from(body), DEADLINE, Some(&mut take));
+        let sent = self.runtime.block_on(sent);
         written?;
         let answer = sent.map_err(|broken| self.broken(&broken))?;
         self.compare_versions(answer.version.as_deref());
-        if answer.success {
-            return Ok(());
-        }
-        let problem: Problem =
-            serde_json::from_slice(&answer.body).map_err(|error| self.unreadable(&answer, &error))?;
-        Err(problem.into())
-    }
-
-    async fn send<O: Operation>(&self, body: Bytes) -> Result<Answer, Broken> {
-        let silence = if LONG.contains(&O::NAME) { DEADLINE } else { self.silence };
-        self.exchange(&server::http::path::<O>(), body, silence, None).await
+        if answer.status.is_success() { Ok(()) } else { Err(self.refused(&answer)) }
     }
 
     /// One request and its answer. The body of a success goes to `take`, if there is one, as it comes;
     /// `take` says whether it wants more.
     async fn exchange(
         &self,
+        method: Method,
         path: &str,
         body: Bytes,
         silence: Duration,
         take: Option<&mut Taker<'_>>,
     ) -> Result<Answer, Broken> {
         let midway = |error: hyper::Error| Broken::Midway(Box::new(error));
-        let stream = reach(&self.socket, self.silence).await.map_err(Broken::Unreached)?;
+        let stream = self.way.open(self.silence).await.map_err(Broken::Unreached)?;
         let exchange = async {
             let (mut sender, connection) =
                 hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(midway)?;
-            let request = Request::post(path)
-                .header(header::HOST, "pki")
+            let request = Request::builder()
+                .method(method)
+                .uri(path)
+                .header(header::HOST, self.way.host())
                 .header(header::CONTENT_TYPE, "application/json")
                 .header(VERSION_HEADER, VERSION)
                 .body(Full::new(body))
@@ -185,13 +221,13 @@ impl Service {
             let respond = async {
                 let response = tokio::time::timeout(silence, sender.send_request(request));
                 let response = response.await.map_err(|_elapsed| Broken::Late(silence))?.map_err(midway)?;
-                let success = response.status().is_success();
+                let status = response.status();
                 let busy = response.headers().contains_key(header::RETRY_AFTER);
                 let version = response.headers().get(VERSION_HEADER);
                 let version = version.and_then(|value| value.to_str().ok()).map(str::to_string);
                 let mut body = response.into_body();
                 let mut gathered = Vec::new();
-                let mut take = take.filter(|_| success);
+                let mut take = take.filter(|_| status.is_success());
                 while let Some(frame) = body.frame().await {
                     let Ok(part) = frame.map_err(midway)?.into_data() else { continue };
                     let goes_on = match &mut take {
@@ -205,7 +241,7 @@ impl Service {
                         break;
                     }
                 }
-                Ok(Answer { success, busy, version, body: gathered })
+                Ok(Answer { status, busy, version, body: gathered })
             };
             tokio::pin!(connection, respond);
             tokio::select! {
@@ -222,13 +258,14 @@ impl Service {
     }
 
     fn broken(&self, broken: &Broken) -> CommandError {
-        let socket = self.socket.display();
+        let socket = &self.way;
         match broken {
-            Broken::Unreached(error) => {
+            Broken::Unreached(Unreached::Socket(error)) => {
                 CommandError::new(Kind::Unavailable, format!("the service at {socket} went away"))
                     .because(error)
                     .hint("nothing was done; try again")
             }
+            Broken::Unreached(Unreached::Https(error)) => self.way.unknown(error),
             Broken::Midway(error) => {
                 CommandError::new(Kind::Unavailable, format!("the service at {socket} broke off its answer"))
                     .because(error.as_ref())
@@ -247,14 +284,15 @@ impl Service {
         let version = answer.version.as_deref().unwrap_or("unknown");
         CommandError::internal(format!("the answer of the service (version {version}) cannot be read"))
             .because(error)
-            .hint(format!("this command is version {VERSION}: restart the service after an upgrade"))
+            .hint(format!("this command is version {VERSION}: {}", self.way.cure_of_versions()))
     }
 
     fn compare_versions(&self, theirs: Option<&str>) {
         let theirs = theirs.unwrap_or("unknown");
         if !same_release(theirs, VERSION) && !self.warned.replace(true) {
+            let cure = self.way.cure_of_versions();
             crate::output::warn_plainly(&format!(
-                "the service is version {theirs}, this command is {VERSION}: restart the service"
+                "the service is version {theirs}, this command is {VERSION}: {cure}"
             ));
         }
     }
@@ -266,10 +304,11 @@ fn same_release(one: &str, other: &str) -> bool {
     release(one) == release(other)
 }
 
-/// Connects, also where the path is longer than a socket address can hold.
-async fn reach(socket: &Path, within: Duration) -> io::Result<UnixStream> {
-    let way = server::listen::reach(socket)?;
-    tokio::time::timeout(within, UnixStream::connect(&way.path)).await?
+fn runtime() -> Result<Runtime, CommandError> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CommandError::internal("cannot talk to the service").because(&error))
 }
 
 fn denied(socket: &Path) -> CommandError {
@@ -293,8 +332,13 @@ mod tests {
         let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
         let silence = Duration::from_millis(50);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let service =
-            Service { socket, runtime, patience: Duration::ZERO, silence, warned: Cell::new(false) };
+        let service = Service {
+            way: Way::Socket(socket),
+            runtime,
+            patience: Duration::ZERO,
+            silence,
+            warned: Cell::new(false),
+        };
         let error = service.call(server::ops::info::Info {}).unwrap_err();
         assert_eq!(error.kind, Kind::Unavailable);
         assert!(error.message.contains("did not answer"), "{error:?}");
