@@ -74,7 +74,7 @@ mod tests {
             let mut begun = begun.lock().unwrap();
             *begun += 1;
             another.notify_all();
-            let waits = |begun: &mut usize| one % 2 == 0 && *begun < one + 2;
+            let waits = |begun: &mut usize| one.is_multiple_of(2) && *begun < one + 2;
             let (_begun, waited) = another.wait_timeout_while(begun, Duration::from_secs(10), waits).unwrap();
             (one, waited.timed_out())
         };
