@@ -241,4 +241,47 @@ mod tests {
             assert!(name.parse::<RemoteName>().is_err(), "{name:?}");
         }
     }
+
+    fn certificate() -> Certificate {
+        use ca::{
+            cert::Serial,
+            key::{KeyType, PrivateKey, self_signed_client},
+            profile::Validity,
+        };
+        let key = PrivateKey::generate(KeyType::P256).unwrap();
+        let not_before = time::macros::datetime!(2026-01-01 0:00 UTC);
+        let validity = Validity { not_before, not_after: not_before + time::Duration::DAY };
+        let serial = Serial::from_bytes(&[7; 16]).unwrap();
+        let pem = self_signed_client(&key, &"server".parse().unwrap(), &serial, validity).unwrap();
+        Certificate::from_pem(pem.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn what_cannot_be_remembered_leaves_the_pin_of_before() {
+        let directory = tempfile::tempdir().unwrap();
+        let folder = ClientFolder { path: directory.path().to_path_buf() };
+        let remote = |verified_by| Remote {
+            name: "office".parse().unwrap(),
+            address: "localhost".parse().unwrap(),
+            verified_by,
+        };
+        let (first, second) = (certificate(), certificate());
+        let pinned = |certificate: &Certificate| VerifiedBy::Pin(Box::new(certificate.clone()));
+        // A file where the folder of the remotes belongs.
+        std::fs::write(folder.remotes_path(), "").unwrap();
+        folder.remember(&remote(pinned(&first)), OnExisting::Refuse).unwrap_err();
+        let pin = folder.pin_path(&"office".parse().unwrap());
+        assert!(!pin.exists());
+        std::fs::remove_file(folder.remotes_path()).unwrap();
+        folder.remember(&remote(pinned(&first)), OnExisting::Refuse).unwrap();
+        // Another command was faster with the name.
+        folder.remember(&remote(pinned(&second)), OnExisting::Refuse).unwrap_err();
+        assert_eq!(std::fs::read_to_string(&pin).unwrap(), first.to_pem());
+        folder.remember(&remote(pinned(&second)), OnExisting::Replace).unwrap();
+        assert_eq!(std::fs::read_to_string(&pin).unwrap(), second.to_pem());
+        folder.remember(&remote(VerifiedBy::System), OnExisting::Replace).unwrap();
+        assert!(!pin.exists());
+        folder.forget(&"office".parse().unwrap()).unwrap();
+        assert_eq!(std::fs::read_dir(folder.remotes_path()).unwrap().count(), 0);
+    }
 }
