@@ -5,6 +5,7 @@
 
 mod import;
 mod list;
+mod standing;
 
 use ca::cert::{Certificate, CertificateError, Serial};
 use crl::CrlNumber;
@@ -15,6 +16,7 @@ use crate::entry::KeyDigest;
 
 pub use import::{Import, ImportError, follow_file, forget, import};
 pub use list::{ListError, ListHealth, LoadedList, read_lists};
+pub use standing::{Demand, word};
 
 /// An imported authority, under `trust-authority/KEY`.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]

@@ -15,7 +15,7 @@ use store::{Store, Versioned, again};
 use time::OffsetDateTime;
 
 use crate::admitted::Admitted;
-use crate::authority::{Authority, Link, ListMemory, LoadedList};
+use crate::authority::{Authority, Demand, Link, ListMemory, LoadedList, word};
 use crate::change::{Lifting, Vetted};
 use crate::decide::{Case, Grant, Imported, Refusal, Way, Who, Word, decide, vet};
 use crate::entry::{Denial, Entry, Id, KeyDigest};
@@ -235,24 +235,7 @@ impl Gate {
             return Word::Nothing;
         };
         let lists = self.lists.read().unwrap_or_else(PoisonError::into_inner);
-        let mut doubt = None;
-        for Link { issuer, serial } in &path.links {
-            match lists.get(issuer) {
-                Some(list) if list.names(serial) => {
-                    return Word::Refused(Refusal::Revoked { serial: *serial });
-                }
-                Some(list) if list.counts(settings.crl_expired, now) => {}
-                Some(_) => doubt = Some(Refusal::ListExpired { authority: *issuer }),
-                None if demanded(path.links.as_slice(), state) => {
-                    doubt = Some(Refusal::ListMissing { authority: *issuer });
-                }
-                None => {}
-            }
-        }
-        match doubt {
-            Some(doubt) => Word::Unknown(doubt),
-            None => Word::Good(Some(Scope::Everything)),
-        }
+        word(&path.links, &lists, demanded(&path.links, state), settings.crl_expired, now)
     }
 
     /// Takes a list in: verifies it, remembers its number durably, and enforces it from then on. A list
@@ -330,8 +313,11 @@ fn worth(issued: &Issued) -> Option<Scope> {
 
 /// Whether every authority of a path must have a list: as soon as one of them ever had. Where no list
 /// was ever loaded, none is waited for.
-fn demanded(links: &[Link], state: &State) -> bool {
-    links.iter().any(|link| state.memory(&link.issuer).is_some())
+fn demanded(links: &[Link], state: &State) -> Demand {
+    match links.iter().any(|link| state.memory(&link.issuer).is_some()) {
+        true => Demand::Every,
+        false => Demand::None,
+    }
 }
 
 /// The records by which a certificate is let in, so that a change in between wins.

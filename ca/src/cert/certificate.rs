@@ -287,6 +287,12 @@ impl Certificate {
         self.0.extended_key_usage.as_ref()
     }
 
+    /// A critical extension that nobody here knows (§4.2): whoever can't understand it must not rely on
+    /// the certificate.
+    pub fn unknown_critical_extension(&self) -> Option<&str> {
+        self.0.unknown_critical.as_deref()
+    }
+
     /// The subject alternative names that follow our rules, in their order.
     pub fn names(&self) -> Vec<SubjectAltName> {
         self.0.names.iter().filter_map(|name| name.accept().ok()).collect()

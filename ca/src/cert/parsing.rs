@@ -28,6 +28,7 @@ pub(super) struct Fields {
     pub key_usage: Option<KeyUsage>,
     pub extended_key_usage: Option<ExtendedKeyUsage>,
     pub names: Vec<RequestedName>,
+    pub unknown_critical: Option<String>,
 }
 
 /// Reads a certificate; `known` is a key that it probably holds and that was read before.
@@ -67,6 +68,7 @@ pub(super) fn parse(der: &[u8], known: Option<&PublicKey>) -> Result<Fields, Cer
         key_usage: None,
         extended_key_usage: None,
         names: Vec::new(),
+        unknown_critical: None,
     };
     read_extensions(&certificate, &mut fields)?;
     Ok(fields)
@@ -96,6 +98,9 @@ fn read_extensions(certificate: &X509Certificate<'_>, fields: &mut Fields) -> Re
                 fields.names = san.general_names.iter().map(RequestedName::read).collect();
             }
             ParsedExtension::ParseError { .. } => return Err(refuse()),
+            ParsedExtension::UnsupportedExtension { .. } if extension.critical => {
+                fields.unknown_critical = Some(extension.oid.to_id_string());
+            }
             // What else a certificate carries is the path verifier's to know or to refuse.
             _ => (),
         }

@@ -1,6 +1,7 @@
 //! Path verification, RFC 5280 §6, by rustls-webpki.
 //!
-//! What webpki leaves open is done here: dates and path lengths of the anchors, the keyUsage bits, and
+//! What webpki leaves open is done here: dates, path lengths and critical extensions of the anchors, the
+//! keyUsage bits, the strength of the leaf's key (authorities' keys are looked at when they come in), and
 //! reasons that a person understands. Revocation is not looked at: that is `crl`'s. SHA-1 is unknown
 //! to it, and so are names: whether a certificate is for a host is the TLS client's question.
 
@@ -13,6 +14,7 @@ use webpki::aws_lc_rs as algorithms;
 use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, KeyUsage, VerifiedPath};
 
 use super::certificate::Certificate;
+use super::weak::WeakKey;
 
 /// The most authorities between a leaf and its anchor; webpki's own limit.
 pub const MAX_INTERMEDIATES: usize = 6;
@@ -130,6 +132,15 @@ pub enum PathError {
     UnsupportedAlgorithm {
         /// The leaf.
         subject: String,
+    },
+    /// Its key is not one to rely on.
+    #[error("the key of {subject} is too weak")]
+    WeakKey {
+        /// The leaf.
+        subject: String,
+        /// Why.
+        #[source]
+        source: WeakKey,
     },
     /// Its extendedKeyUsage doesn't have the purpose.
     #[error("{subject} or an authority above it is not for {purpose}")]
@@ -249,6 +260,13 @@ impl Search<'_> {
         if self.now > anchor.not_after() {
             return Err(PathError::Expired { subject, not_after: anchor.not_after() });
         }
+        if anchor.unknown_critical_extension().is_some() {
+            return Err(PathError::CriticalExtension);
+        }
+        self.leaf
+            .public_key()
+            .check_strength()
+            .map_err(|source| PathError::WeakKey { subject: self.leaf.subject_display(), source })?;
         let between = below.len().saturating_sub(1);
         let allowed = anchor.path_length().map_or(MAX_INTERMEDIATES, |limit| limit as usize);
         if between > allowed {

@@ -1,15 +1,19 @@
 //! Importing an authority, and letting go of one.
 //!
-//! Refused is whatever can't be an authority: an end entity's certificate, one without keyCertSign, one
-//! past its end, a weak key. One that is imported already is no error, but another certificate of the
-//! same key takes its place only if it is valid for longer.
+//! Refused is whatever can't be an authority: an end entity's certificate, one without keyCertSign or a
+//! name, one with a critical extension that nobody knows, one past its end, a weak key. One that is
+//! imported already is no error, but another certificate of the same key takes its place only if it is
+//! valid for longer.
 
-use ca::cert::{Certificate, WeakKey, date};
+use ca::cert::{Certificate, Fingerprint, WeakKey, date};
 use store::{Batch, Class, Table, Versioned};
 use time::OffsetDateTime;
 
 use super::{Authority, Source};
 use crate::entry::KeyDigest;
+
+/// A distinguished name with nothing in it, DER.
+const EMPTY_NAME: [u8; 2] = [0x30, 0x00];
 
 /// Why a certificate is not imported as an authority.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,6 +29,20 @@ pub enum ImportError {
     KeyUsage {
         /// The certificate.
         subject: String,
+    },
+    /// It has an extension that must be understood and isn't (RFC 5280 §4.2).
+    #[error("{subject} has the critical extension {oid}, which is not understood")]
+    CriticalExtension {
+        /// The certificate.
+        subject: String,
+        /// The extension.
+        oid: String,
+    },
+    /// It has no name that its clients' certificates could give (RFC 5280 §4.1.2.6).
+    #[error("the authority's certificate {fingerprint} names nobody")]
+    NoName {
+        /// The certificate.
+        fingerprint: Fingerprint,
     },
     /// Its time is over.
     #[error("{subject} expired on {}", date(*not_after))]
@@ -71,6 +89,12 @@ pub fn import(
     }
     if certificate.key_usage().is_some_and(|usage| !usage.key_cert_sign()) {
         return Err(ImportError::KeyUsage { subject: subject() });
+    }
+    if let Some(oid) = certificate.unknown_critical_extension() {
+        return Err(ImportError::CriticalExtension { subject: subject(), oid: oid.to_owned() });
+    }
+    if certificate.subject_raw() == EMPTY_NAME {
+        return Err(ImportError::NoName { fingerprint: certificate.fingerprint() });
     }
     if now > certificate.not_after() {
         return Err(ImportError::Expired { subject: subject(), not_after: certificate.not_after() });
