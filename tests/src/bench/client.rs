@@ -41,6 +41,11 @@ impl Client {
         Ok(Client { stream: BufReader::new(Box::new(stream)), fields: fields.to_owned() })
     }
 
+    /// Over a connection of any kind.
+    pub fn over(stream: impl Read + Write + Send + 'static, fields: &str) -> Client {
+        Client { stream: BufReader::new(Box::new(stream)), fields: fields.to_owned() }
+    }
+
     /// Sends a request and reads the whole answer: its status and body.
     pub fn ask(&mut self, method: &str, path: &str, body: &[u8]) -> io::Result<(u16, Vec<u8>)> {
         let mut request = format!(

@@ -16,7 +16,7 @@ use super::process::Memory;
 use super::row::{Row, Unit};
 use super::run::Bench;
 use super::site::{Site, client_name, requests_for};
-use crate::fetch;
+use crate::{fetch, free_port};
 
 const LIMIT: &str = "`pki --version`";
 
@@ -65,6 +65,14 @@ fn work(site: &Site, round: usize) {
 /// Memory of a service that nobody asks, new.
 pub fn memory_fresh(bench: &mut Bench) -> Vec<Row> {
     memory(bench, &Site::fresh(Curve::P256), "new CA", Some(20.0))
+}
+
+/// The same with the HTTPS listener on.
+pub fn memory_https(bench: &mut Bench) -> Vec<Row> {
+    let site = Site::fresh(Curve::P256);
+    let address = format!("127.0.0.1:{}", free_port());
+    site.sandbox().pki(["config", "set", "core.https_address", &address]).success();
+    memory(bench, &site, "new CA, HTTPS on", Some(25.0))
 }
 
 /// The same with so many certificates.

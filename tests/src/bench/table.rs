@@ -4,7 +4,7 @@
 use super::row::Row;
 use super::run::Bench;
 use super::site::Site;
-use super::{commands, disk, issuance, limits, listener, lists, peers, start};
+use super::{commands, disk, https, issuance, limits, listener, lists, peers, start};
 
 /// What a benchmark needs to find.
 #[derive(Clone, Copy)]
@@ -32,6 +32,7 @@ const COMMANDS: &str = "Whole processes";
 const LISTS: &str = "Lists";
 const DISK: &str = "Disk";
 const SERVICE: &str = "The service";
+const HTTPS: &str = "The HTTPS listener";
 const PEERS: &str = "Peers";
 
 const fn alone(name: &'static str, group: &'static str, work: fn(&mut Bench) -> Vec<Row>) -> Benchmark {
@@ -61,6 +62,7 @@ pub const TABLE: &[Benchmark] = &[
     alone("issue-at-once", ISSUANCE, issuance::at_once),
     alone("issue-one-by-one", ISSUANCE, issuance::one_by_one),
     alone("issue-socket", ISSUANCE, issuance::over_the_socket),
+    alone("issue-https", ISSUANCE, https::signing),
     alone("command-start", COMMANDS, commands::starting),
     alone("command-issue-new", COMMANDS, commands::issue_fresh),
     at_size("command-issue-sizes", COMMANDS, commands::issue_at_size),
@@ -76,8 +78,13 @@ pub const TABLE: &[Benchmark] = &[
     at_revoked("memory-revoked", SERVICE, start::memory_at_revoked),
     at_size("rebuild", SERVICE, start::rebuilding),
     at_revoked("listener", SERVICE, listener::fetching),
+    at_revoked("https-handshakes", HTTPS, https::with_revoked),
+    alone("https-requests", HTTPS, https::keep_alive),
+    alone("https-refusal", HTTPS, https::revoked_while_open),
+    alone("memory-https", HTTPS, start::memory_https),
     alone("peers-openssl", PEERS, peers::openssl::fresh),
     at_size("peers-openssl-rows", PEERS, peers::openssl::with_rows),
     alone("peers-easyrsa", PEERS, peers::easyrsa::issuing),
     alone("peers-openbao", PEERS, peers::openbao::issuing),
+    alone("peers-openbao-https", PEERS, https::sign_beside_openbao),
 ];

@@ -99,19 +99,58 @@ impl Server {
     }
 }
 
+/// One that signs, for whoever measures something beside it.
+pub struct Signing {
+    server: Server,
+    version: String,
+}
+
+impl Signing {
+    /// Starts it.
+    pub fn start(bao: &Path) -> Signing {
+        Signing { version: version(bao), server: Server::start(bao) }
+    }
+
+    /// Its name and version.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// How many P-256 requests a second so many clients have signed, of `count`.
+    pub fn rate(&self, clients: usize, count: usize) -> f64 {
+        let names = (0..count).map(|number| format!("client-{number}")).collect();
+        crowd(clients, bodies(names), SIGN, || self.server.client()).rate
+    }
+}
+
+const SIGN: &str = "/v1/pki/sign/bench";
+
+fn version(bao: &Path) -> String {
+    let words = first_line(program(bao, Path::new("/")).arg("version"));
+    words.split(" (").next().unwrap_or_default().to_owned()
+}
+
+/// P-256 requests of these names.
+fn bodies(names: Vec<String>) -> Vec<Vec<u8>> {
+    requests_for(names, Curve::P256)
+        .into_iter()
+        .map(|request| json!({"common_name": request.name, "csr": request.csr}))
+        .map(|body| serde_json::to_vec(&body).expect("JSON"))
+        .collect()
+}
+
 /// The same P-256 requests that the service over its socket is asked to sign, and its own keys.
 pub fn issuing(bench: &mut Bench) -> Vec<Row> {
     let bao = match &bench.options().openbao {
         Ok(bao) => bao.clone(),
         Err(cause) => return vec![Row::absent("OpenBao, P-256, stored", cause)],
     };
-    let words = first_line(program(&bao, Path::new("/")).arg("version"));
-    let version = words.split(" (").next().unwrap_or_default().to_owned();
+    let version = version(&bao);
     let server = Server::start(&bao);
     let time = Duration::from_millis(bench.scale().pick(1_000, 300, 5));
     let mut rows = Vec::new();
     for (path, act, word) in [
-        ("/v1/pki/sign/bench", Act::Both, "a P-256 CSR signed"),
+        (SIGN, Act::Both, "a P-256 CSR signed"),
         ("/v1/pki/issue/bench", Act::Sign, "key made by the server"),
     ] {
         for clients in CLIENTS {
@@ -120,14 +159,13 @@ pub fn issuing(bench: &mut Bench) -> Vec<Row> {
             for round in 0..bench.scale().pick(3, 2, 1) {
                 let names: Vec<String> =
                     (0..count).map(|number| format!("client-{round}-{number}")).collect();
-                let bodies: Vec<Value> = match act {
-                    Act::Sign => names.iter().map(|name| json!({ "common_name": name })).collect(),
-                    _ => requests_for(names, Curve::P256)
-                        .into_iter()
-                        .map(|request| json!({"common_name": request.name, "csr": request.csr}))
+                let bodies = match act {
+                    Act::Sign => names
+                        .iter()
+                        .map(|name| serde_json::to_vec(&json!({ "common_name": name })).expect("JSON"))
                         .collect(),
+                    _ => bodies(names),
                 };
-                let bodies = bodies.iter().map(|body| serde_json::to_vec(body).expect("JSON")).collect();
                 let limit = signing_rate(Curve::P256, act, processors().min(clients), time);
                 let met = crowd(clients, bodies, path, || server.client());
                 pairs.push(met.rate, limit);
