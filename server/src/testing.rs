@@ -1,5 +1,7 @@
 //! What unit tests of operations need: a PKI on disk, a client's request.
 
+pub(crate) mod foreign;
+
 use std::path::Path;
 
 use ca::constraints::NameConstraints;
@@ -36,7 +38,12 @@ pub(crate) fn made(directory: &Path) -> Pki {
 
 /// The same, opened again.
 pub(crate) fn reopened(directory: &Path) -> Pki {
-    Pki::open(directory, keys(), OpenMode::Service, at(1)).unwrap()
+    reopened_at(directory, at(1))
+}
+
+/// The same, opened again at a time.
+pub(crate) fn reopened_at(directory: &Path, now: OffsetDateTime) -> Pki {
+    Pki::open(directory, keys(), OpenMode::Service, now).unwrap()
 }
 
 pub(crate) fn request(profile: ProfileName, name: &str) -> Issue {

@@ -5,7 +5,7 @@
 //! refused. The two files are looked at again and again, and what changed acts without a restart. A file
 //! that somebody else could have written is not followed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -13,10 +13,11 @@ use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
 use ca::cert::Certificate;
+use crl::ParsedList;
 use rustix::fs::OFlags;
 use store::file::FileError;
 use time::OffsetDateTime;
-use trust::authority::{Import, Source, follow_file, forget, import, read_lists};
+use trust::authority::{Import, ListError, LoadedList, Source, follow_file, forget, import, read_lists};
 use trust::entry::KeyDigest;
 use trust::local::clients_file::{FileFacts, FileKind, check};
 
@@ -109,11 +110,37 @@ impl Pki {
     /// Loads the lists of a file.
     fn load_lists(&self, path: &Path, now: OffsetDateTime) -> Result<(), Error> {
         let Some(content) = self.read_trusted(path)? else { return Ok(()) };
-        for list in read_lists(&content).map_err(|error| trust::Error::List(error.into()))? {
-            let loaded = self.gate().load_list(&list, WHO, now)?;
+        let lists = read_lists(&content).map_err(|error| trust::Error::List(error.into()))?;
+        self.take_lists(lists, WHO, now, |loaded, _| {
             tracing::info!(authority = %loaded.authority(), number = %loaded.number(), "loaded a list");
+            Ok(())
+        })
+    }
+
+    /// Takes lists in, the newest first; `taken` is told of each that counts. An older one behind a newer
+    /// of the same name is passed over. Any other that does not count is the answer, and keeps none of
+    /// the others from counting.
+    pub(crate) fn take_lists(
+        &self,
+        mut lists: Vec<ParsedList>,
+        who: &str,
+        now: OffsetDateTime,
+        mut taken: impl FnMut(&LoadedList, &ParsedList) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        lists.sort_by_key(|list| std::cmp::Reverse(list.number()));
+        let (mut newer, mut outcome) = (HashSet::new(), Ok(()));
+        for list in &lists {
+            match self.gate().load_list(list, who, now) {
+                Ok(loaded) => {
+                    newer.insert(list.issuer());
+                    taken(&loaded, list)?;
+                }
+                Err(trust::Error::List(ListError::Rollback { .. } | ListError::Older { .. }))
+                    if newer.contains(list.issuer()) => {}
+                Err(error) => outcome = outcome.and(Err(error.into())),
+            }
         }
-        Ok(())
+        outcome
     }
 
     /// Reads a file that nobody else could have written; `None` if there is none.
@@ -150,7 +177,7 @@ fn stamp(path: &Path) -> Option<Stamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{at, issue, made, reopened};
+    use crate::testing::{at, issue, made, reopened, reopened_at};
     use trust::{Holder, Presented, Refusal};
 
     #[test]
@@ -191,6 +218,39 @@ mod tests {
         fs::remove_file(&authorities).unwrap();
         pki.follow_trusted_ca(at(40)).unwrap();
         assert_eq!(refusal(&pki, 40), Some(Refusal::Stranger));
+    }
+
+    #[test]
+    fn of_several_lists_in_the_file_the_newest_of_each_authority_counts_whatever_else_is_there() {
+        use crate::testing::foreign::Foreign;
+        let dir = tempfile::tempdir().unwrap();
+        let (home, one, two) = (dir.path().join("pki"), Foreign::root("One"), Foreign::root("Two"));
+        let (of_one, of_two) = (one.client("one"), two.client("two"));
+        let now = crate::clock::now();
+        let (keys, init) = (crate::testing::keys(), crate::testing::plain_init());
+        let pki = Pki::init(&home, keys, &init, &crate::peer::own(), now).unwrap();
+        fs::create_dir(pki.layout().trusted_ca()).unwrap();
+        let certificates = one.certificate.to_pem() + &two.certificate.to_pem();
+        fs::write(pki.layout().trusted_authorities(), certificates).unwrap();
+        // Of one the newer stands before the older, and between them a list of somebody unknown.
+        let lists = [
+            one.list(2, &[&of_one]),
+            Foreign::root("Three").list(7, &[]),
+            one.list(1, &[]),
+            two.list(5, &[&of_two]),
+        ];
+        fs::write(pki.layout().trusted_list_file(), lists.concat()).unwrap();
+        let enforced = |pki: &Pki| {
+            [(&one, &of_one), (&two, &of_two)].map(|(authority, client)| {
+                let list = pki.gate().list(&KeyDigest::of(&authority.certificate));
+                list.is_some_and(|list| list.names(&client.certificate.serial()))
+            })
+        };
+        let told = pki.follow_trusted_ca(now).unwrap_err();
+        assert!(in_words(&told).contains("no imported authority signed the list"), "{told}");
+        assert_eq!(enforced(&pki), [true, true]);
+        drop(pki);
+        assert_eq!(enforced(&reopened_at(&home, now)), [true, true], "after a restart too");
     }
 
     #[test]

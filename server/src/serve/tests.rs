@@ -10,7 +10,9 @@ use store::Sequence;
 use super::*;
 use crate::http::Access;
 
+mod hostile;
 mod https;
+mod verifier;
 
 struct Running {
     pki: Pki,

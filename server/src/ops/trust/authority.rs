@@ -114,10 +114,7 @@ impl Operation for AuthorityImport {
                 new.push(key.to_string());
             }
         }
-        for list in &lists {
-            let loaded = pki.gate().load_list(list, &who, now)?;
-            keep_list(pki, loaded.authority(), list)?;
-        }
+        pki.take_lists(lists, &who, now, |loaded, list| keep_list(pki, loaded.authority(), list))?;
         let state = pki.gate().set().now()?;
         let mut authorities = Vec::new();
         for certificate in &certificates {

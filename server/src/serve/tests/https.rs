@@ -23,18 +23,22 @@ mod passphrase;
 
 const NOT_ANY_MORE: &str = "not authorized: this client certificate is not trusted any more";
 
-struct Https {
-    running: Running,
-    address: SocketAddr,
+pub(super) struct Https {
+    pub(super) running: Running,
+    pub(super) address: SocketAddr,
 }
 
 /// A service that listens on HTTPS.
-fn https(dir: &Path) -> Https {
+pub(super) fn https(dir: &Path) -> Https {
+    // A connection that waits for a request is not closed for that while a test looks.
+    https_with(dir, Limits { head_time: Duration::from_secs(300), ..Limits::default() })
+}
+
+/// The same, with these limits.
+pub(super) fn https_with(dir: &Path, limits: Limits) -> Https {
     // The listener goes by the clock: so does the certificate that it makes.
     let (keys, init) = (crate::testing::keys(), crate::testing::plain_init());
     let pki = Pki::init(&dir.join("pki"), keys, &init, &crate::peer::own(), crate::clock::now()).unwrap();
-    // A connection that waits for a request is not closed for that while a test looks.
-    let limits = Limits { head_time: Duration::from_secs(300), ..Limits::default() };
     let running = start_with(pki, limits);
     let address = free_port();
     let set = json!({"key": "core.https_address", "value": address.to_string()}).to_string();
@@ -44,7 +48,7 @@ fn https(dir: &Path) -> Https {
 }
 
 /// A client with a certificate of ours, and the certificate.
-fn client(pki: &Pki, name: &str) -> (Arc<ClientConfig>, Issued) {
+pub(super) fn client(pki: &Pki, name: &str) -> (Arc<ClientConfig>, Issued) {
     let key = PrivateKey::generate(KeyType::P256).unwrap();
     let csr = make_csr(&key, &name.parse().unwrap(), &[]).unwrap();
     let issue = Issue { csr, ..crate::testing::request(ProfileName::Client, name) };
@@ -52,23 +56,42 @@ fn client(pki: &Pki, name: &str) -> (Arc<ClientConfig>, Issued) {
     (client_with(&issued.pem, &key.to_pem().unwrap()), issued)
 }
 
-fn trust(pki: &Pki, issued: &Issued) {
+pub(super) fn trust(pki: &Pki, issued: &Issued) {
     let add = TrustAdd { certificate: issued.pem.clone(), name: None, rights: RightsWanted::full() };
     pki.run(add, &Presented::InProcess, crate::clock::now()).unwrap();
 }
 
-type Connection = StreamOwned<ClientConnection, TcpStream>;
+pub(super) type Connection = StreamOwned<ClientConnection, TcpStream>;
 
 impl Https {
-    fn connect(&self, client: &Arc<ClientConfig>) -> Connection {
-        let stream = TcpStream::connect(self.address).unwrap();
+    pub(super) fn connect(&self, client: &Arc<ClientConfig>) -> Connection {
+        self.over(TcpStream::connect(self.address).unwrap(), client)
+    }
+
+    /// A connection of TLS over one of TCP.
+    pub(super) fn over(&self, stream: TcpStream, client: &Arc<ClientConfig>) -> Connection {
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         let name = ServerName::try_from("localhost").unwrap();
         StreamOwned::new(ClientConnection::new(client.clone(), name).unwrap(), stream)
     }
 
+    /// What is answered until the connection is closed.
+    pub(super) fn raw(&self, client: &Arc<ClientConfig>, request: &str) -> String {
+        let mut connection = self.connect(client);
+        connection.write_all(request.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        connection.read_to_end(&mut answer).unwrap();
+        String::from_utf8(answer).unwrap()
+    }
+
     /// One request on a connection of its own.
-    fn ask(&self, client: &Arc<ClientConfig>, method: &str, path: &str, body: &str) -> (u16, Value) {
+    pub(super) fn ask(
+        &self,
+        client: &Arc<ClientConfig>,
+        method: &str,
+        path: &str,
+        body: &str,
+    ) -> (u16, Value) {
         ask(&mut self.connect(client), method, path, body).unwrap()
     }
 
@@ -78,7 +101,12 @@ impl Https {
 }
 
 /// One request on an open connection.
-fn ask(connection: &mut Connection, method: &str, path: &str, body: &str) -> std::io::Result<(u16, Value)> {
+pub(super) fn ask(
+    connection: &mut Connection,
+    method: &str,
+    path: &str,
+    body: &str,
+) -> std::io::Result<(u16, Value)> {
     let length = body.len();
     let request = format!("{method} {path} HTTP/1.1\r\nhost: a\r\ncontent-length: {length}\r\n\r\n{body}");
     connection.write_all(request.as_bytes())?;
@@ -100,7 +128,7 @@ fn ask(connection: &mut Connection, method: &str, path: &str, body: &str) -> std
 }
 
 /// Whether the other end closes a connection within a while, without having been asked for anything.
-fn is_closed(mut connection: Connection) -> bool {
+pub(super) fn is_closed(mut connection: Connection) -> bool {
     let mut octet = [0];
     match connection.read(&mut octet) {
         Ok(read) => read == 0,
