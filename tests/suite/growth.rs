@@ -1,14 +1,15 @@
 //! "Nobody's access grows, whatever happens in whatever order."
 //!
 //! Random histories run in process: peers of every kind issue, renew, revoke and release, as far as
-//! they may; an administrator removes, narrows and adds entries; the clock goes on and back. For every
+//! they may; an administrator removes, narrows and adds
+//! entries; tokens are made, and tried by anybody, a stranger too; projects come and go; the clock goes on and back. For every
 //! certificate there is a bound that only an administrator's `trust add` lifts: what whoever caused its
 //! issue could do themselves, and what the certificate that it renews was bound to. After every step
 //! each certificate is judged, with `core.trust_ca_certificates` and without, and held to its bounds.
 
 use std::sync::{Arc, LazyLock};
 
-use ca::cert::Certificate;
+use ca::cert::{Certificate, Fingerprint};
 use ca::constraints::NameConstraints;
 use ca::hierarchy::{Init, RootKeyPlace};
 use ca::key::{KeyType, PrivateKey, ScryptCost, make_csr};
@@ -18,6 +19,7 @@ use server::Pki;
 use server::ops::config::ConfigSet;
 use server::ops::issue::{Issue, ProfileName, Renew, Renewed};
 use server::ops::revoke::{Release, Revoke};
+use server::ops::trust::project::{ProjectCreate, ProjectRemove};
 use server::ops::view::Selector;
 use server::pki::Keys;
 use store::{Batch, Versioned};
@@ -28,6 +30,7 @@ use trust::entry::{Entry, Origin};
 use trust::project::Project;
 use trust::rights::{ClientType, Rights, Scope};
 use trust::settings::TrustCa;
+use trust::token::{self, Purpose, Reachable, Redeemed, Secret};
 use trust::{Action, Holder, Peer, Presented, Settings};
 
 const START: i64 = 1_800_000_000;
@@ -63,6 +66,11 @@ enum Step {
         which: usize,
         hold: bool,
     },
+    /// A project goes, or comes.
+    Project(usize),
+    /// Somebody tries a token that was made, used or not.
+    Redeem(usize, usize),
+    Token(Whom, Grant),
     Trust(usize, Grant),
 }
 
@@ -111,6 +119,9 @@ fn step() -> impl Strategy<Value = Step> {
         1 => which().prop_map(Step::Remove),
         9 => (by(), which(), any::<bool>()).prop_map(|(by, which, rekey)| Step::Renew { by, which, rekey }),
         1 => (by(), which(), any::<bool>()).prop_map(|(by, which, hold)| Step::Revoke { by, which, hold }),
+        1 => (1..3usize).prop_map(Step::Project),
+        3 => (0..6usize, which()).prop_map(|(token, which)| Step::Redeem(token, which)),
+        2 => (by(), grant()).prop_map(|(by, grant)| Step::Token(by, grant)),
         3 => (which(), grant()).prop_map(|(which, grant)| Step::Trust(which, grant)),
     ]
 }
@@ -125,13 +136,29 @@ struct Peered {
     entered: bool,
 }
 
+/// A token, and what whoever comes in by it must never go beyond.
+struct Made {
+    secret: Secret,
+    bounds: Vec<Rights>,
+    used: bool,
+}
+
 struct World {
     _directory: TempDir,
     pki: Pki,
     now: i64,
     certificates: Vec<Peered>,
+    tokens: Vec<Made>,
     requests: usize,
 }
+
+/// Somebody whom we know nothing of, and who may find a token.
+static STRANGER: LazyLock<String> = LazyLock::new(|| {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::default();
+    (params.not_before, params.not_after) = (at(START - DAY), at(START + 400 * DAY));
+    params.self_signed(&key).unwrap().pem()
+});
 
 static REQUESTS: LazyLock<Vec<String>> = LazyLock::new(|| {
     let request = |_| {
@@ -169,7 +196,8 @@ impl World {
         }
         let set = ConfigSet { key: "core.trust_ca_certificates".into(), value: Some("true".into()) };
         pki.run(set, &Presented::InProcess, at(START)).unwrap();
-        World { _directory: directory, pki, now: START, certificates: Vec::new(), requests: 0 }
+        let (certificates, tokens) = (Vec::new(), Vec::new());
+        World { _directory: directory, pki, now: START, certificates, tokens, requests: 0 }
     }
 
     fn presented(&self, whom: Whom) -> &Presented {
@@ -295,6 +323,59 @@ impl World {
                     self.bind(&entry.record, Some(vec![rights]));
                 }
             }
+            Step::Project(which) => {
+                let name = PROJECTS[which].to_owned();
+                let there = self.pki.gate().set().now().unwrap().project(&name.parse().unwrap()).is_some();
+                let done = match there {
+                    true => self.pki.run(ProjectRemove { name }, &Presented::InProcess, now).map(drop),
+                    false => {
+                        let create = ProjectCreate { name, allow_dns: Vec::new() };
+                        self.pki.run(create, &Presented::InProcess, now).map(drop)
+                    }
+                };
+                // One in use stays.
+                assert!(there || done.is_ok(), "{done:?}");
+            }
+            Step::Token(by, ref grant) => {
+                let Ok(permit) = self.pki.permit(self.presented(by), Action::Trust, now) else { return };
+                let own = self.rights(self.presented(by), TrustCa::SignatureSuffices).unwrap();
+                let rights = grant.rights();
+                let purpose = Purpose::Trust { rights: rights.clone() };
+                let reachable =
+                    Reachable { fingerprint: Fingerprint::of(b"server"), addresses: vec!["a:1".to_owned()] };
+                let (name, cause) = ("token".parse().unwrap(), Cause::from(&permit));
+                let end = Some(now + time::Duration::DAY);
+                let made = token::create(name, purpose, &reachable, end, &cause, now, self.pki.random());
+                if let Ok(made) = made {
+                    self.commit(made.batch);
+                    let bounds = vec![rights, own];
+                    self.tokens.push(Made { secret: made.wire.secret, bounds, used: false });
+                }
+            }
+            Step::Redeem(place, which) => {
+                let (Some(token), Some(one)) = (self.tokens.get(place), self.certificates.get(which)) else {
+                    return;
+                };
+                let holder = certificate(&one.presented);
+                let settings = self.pki.settings().unwrap().trust();
+                let Ok(vetted) = self.pki.gate().vet(holder, &settings, now) else { return };
+                let redeemed = {
+                    let state = self.pki.gate().set().now().unwrap();
+                    token::redeem(self.pki.store(), &state, &token.secret, holder, &vetted, now)
+                };
+                let Ok(redeemed) = redeemed else { return };
+                assert!(!token.used, "a token was taken twice");
+                let bounds = token.bounds.clone();
+                self.tokens[place].used = true;
+                match redeemed {
+                    Redeemed::Trusted { batch, .. } => {
+                        self.commit(batch);
+                        let one = &mut self.certificates[which];
+                        (one.bounds, one.entered) = (Some(bounds), true);
+                    }
+                    Redeemed::AlreadyTrusted { batch } => self.commit(batch),
+                }
+            }
             Step::Trust(which, ref grant) => {
                 let Some(one) = self.certificates.get(which) else { return };
                 let (holder, cause) = (certificate(&one.presented), self.cause());
@@ -339,6 +420,7 @@ proptest! {
     #[test]
     fn nobodys_access_grows_whatever_happens(steps in prop::collection::vec(step(), 10..50)) {
         let mut world = World::new();
+        world.add(&STRANGER, "0", None, false);
         for step in &steps {
             world.step(step);
             world.check()?;
