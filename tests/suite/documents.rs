@@ -96,3 +96,24 @@ fn links_between_documents_lead_somewhere() {
     }
     assert!(dead.is_empty(), "{}", dead.join("\n"));
 }
+
+/// Each file, and behind it the tests in it.
+#[test]
+fn every_test_that_is_named_for_who_may_connect_exists() {
+    let text = std::fs::read_to_string(source_tree().join("docs/trust-tests.md")).unwrap();
+    let is_name =
+        |word: &str| word.contains('_') && word.chars().all(|c| c == '_' || c.is_ascii_alphanumeric());
+    let (mut source, mut path, mut looked) = (String::new(), "", 0);
+    for word in text.split('`').skip(1).step_by(2) {
+        if word.contains('/') {
+            let file = source_tree().join(word);
+            assert!(file.exists(), "{word} is not there");
+            path = word;
+            source = std::fs::read_to_string(file).unwrap_or_default();
+        } else if is_name(word) {
+            assert!(source.contains(&format!("fn {word}(")), "{word} is not in {path}");
+            looked += 1;
+        }
+    }
+    assert!(looked > 40, "only {looked}");
+}

@@ -34,6 +34,7 @@ mod multipass;
 mod one_directory;
 mod packaging;
 mod passwd;
+mod paths;
 mod power;
 mod public_listener;
 mod remote;
