@@ -1,12 +1,11 @@
 //! "On my own machine I work with the PKI of another." The client side: `pki remote`, `pki --remote NAME`.
 
-use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use ca::cert::Certificate;
-use tests::{Output, Program, Sandbox, Service, free_port, run};
+use tests::{Output, Program, Sandbox, Service, at_terminal, free_port, run};
 use trust::token::{Secret, WireToken};
 
 /// A service with HTTPS, and its address.
@@ -82,39 +81,9 @@ impl User<'_> {
         run(&mut self.command(words))
     }
 
-    /// On a terminal, where each question that is named is met with its answer.
+    /// At a terminal, where each question that is named is met with its answer.
     fn at_a_terminal(&self, words: &[&str], answers: &[(&str, &str)]) -> Output {
-        let mut command = Command::new("script");
-        self.surround(&mut command);
-        let program = Program::Shipped.path().display().to_string();
-        let line = [&*program].into_iter().chain(words.iter().copied());
-        let line: Vec<String> = line.map(|word| format!("'{word}'")).collect();
-        command.args(["--quiet", "--return", "--command", &line.join(" "), "/dev/null"]);
-        command.env("TERM", "dumb").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command.spawn().unwrap();
-        let (mut typed, mut screen) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-        let (mut shown, mut answered, mut part) = (Vec::new(), 0, [0; 4096]);
-        let mut answers = answers.iter();
-        let mut next = answers.next();
-        loop {
-            let length = screen.read(&mut part).unwrap();
-            shown.extend_from_slice(&part[..length]);
-            let fresh = String::from_utf8_lossy(&shown[answered..]).into_owned();
-            if let Some((_, answer)) = next.filter(|(question, _)| fresh.contains(question)) {
-                typed.write_all(format!("{answer}\n").as_bytes()).unwrap();
-                answered = shown.len();
-                next = answers.next();
-            }
-            if length == 0 {
-                break;
-            }
-        }
-        Output {
-            command: format!("pki {}", words.join(" ")),
-            stdout: String::from_utf8_lossy(&shown).into_owned(),
-            stderr: String::new(),
-            code: child.wait().unwrap().code().unwrap_or(-1),
-        }
+        at_terminal(self.sandbox, &self.command(words), answers)
     }
 
     fn config(&self) -> PathBuf {
@@ -136,9 +105,9 @@ impl User<'_> {
 
 const NOBODY: &[String] = &[];
 /// What is asked of whoever sees a fingerprint.
-const COMPARED: &str = "(yes/no/[fingerprint])";
+const COMPARED: &str = "(yes/no/[fingerprint]): ";
 /// What is asked of whoever is not trusted.
-const WHICH_TOKEN: &str = "trust token for office";
+const WHICH_TOKEN: &str = "trust token for office (nothing to give up): ";
 
 #[test]
 fn a_token_adds_a_remote_and_commands_run_there() {
