@@ -3,9 +3,11 @@
 //!
 //! `--remote` names a service elsewhere, over HTTPS. Without it, the order: `--dir`, else PKI_DIR, else the system's service if its socket is there, else the
 //! user's own directory. Where a service listens it is used; where none does, the owner of the
-//! directory, and nobody else, opens the store and runs the operation in process. While another
+//! directory, and nobody else, opens the store and runs the operation in process. Whom the socket of this
+//! machine refuses may be let in by their certificate, over HTTPS. While another
 //! command holds the store we wait (`--wait`), and switch to the socket if a service comes up.
 
+mod by_certificate;
 mod local;
 mod lxd;
 mod socket;
@@ -123,7 +125,7 @@ impl Context {
         let directory = match self.location()? {
             Location::System(socket) => {
                 return match socket::Service::connect(&socket, self)? {
-                    Some(service) => Ok(Connection::Service(service)),
+                    Some(service) => by_certificate::nearest(service, &socket, self).map(Connection::Service),
                     None => Err(CommandError::new(
                         Kind::Unavailable,
                         format!("the system's service does not answer at {}", socket.display()),
@@ -138,7 +140,7 @@ impl Context {
         let mut waiting = local::Waiting::new();
         loop {
             if let Some(service) = socket::Service::connect(&socket, self)? {
-                return Ok(Connection::Service(service));
+                return by_certificate::nearest(service, &socket, self).map(Connection::Service);
             }
             match local::try_open(&directory, self)? {
                 local::Tried::Open(pki) => {

@@ -28,6 +28,16 @@ const MOST: u64 = 256 << 10;
 impl ClientFolder {
     /// Who we are to services: what lies in the folder, made if it is missing.
     pub fn identity(&self, context: &mut Context) -> Result<Identity, CommandError> {
+        let before = exists(&self.certificate_path())? && exists(&self.key_path())?;
+        let identity = self.quiet_identity(context)?;
+        if !before {
+            context.output.say(&format!("made {}", self.certificate_path().display()));
+        }
+        Ok(identity)
+    }
+
+    /// The same without a word: for whoever did not ask to be somebody.
+    pub fn quiet_identity(&self, context: &Context) -> Result<Identity, CommandError> {
         ClientFolder::make(self.path())?;
         let (certificate, key) = (self.certificate_path(), self.key_path());
         // A certificate whose key is gone is of no use to anybody.
@@ -37,9 +47,8 @@ impl ClientFolder {
             let on_existing = if orphan { OnExisting::Replace } else { OnExisting::Refuse };
             let pem = make(&key, &context.environment)?;
             match place(&certificate, pem.as_bytes(), Visibility::Public, on_existing) {
-                Ok(()) => context.output.say(&format!("made {}", certificate.display())),
                 // Another command was faster, with the same key.
-                Err(FileError::Exists { .. }) => {}
+                Ok(()) | Err(FileError::Exists { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
         }

@@ -14,8 +14,9 @@ use hyper_util::rt::TokioIo;
 use serde::{Serialize, de::DeserializeOwned};
 use server::{
     dial::Dialer,
-    http::{VERSION, VERSION_HEADER},
-    ops::Operation,
+    http::{HTTPS_HEADER, VERSION, VERSION_HEADER},
+    ops::{Operation, info::Info},
+    pki::HttpsWay,
     problem::Problem,
 };
 use tokio::runtime::Runtime;
@@ -63,6 +64,8 @@ pub(super) struct Answer {
     /// Whether it has too much to do, and has not even begun (RFC 9110 §10.2.3).
     busy: bool,
     version: Option<String>,
+    /// Where it says that a certificate may let us in.
+    https: Option<HttpsWay>,
     pub(super) body: Vec<u8>,
 }
 
@@ -165,6 +168,12 @@ impl Service {
         sent.map_err(|broken| self.broken(&broken))
     }
 
+    /// Whether the socket refuses us for who we are, and says where a certificate may let us in.
+    pub(super) fn turned_away(&self) -> Result<Option<HttpsWay>, CommandError> {
+        let answer = self.request(Method::POST, &server::http::path::<Info>(), b"{}".to_vec())?;
+        Ok(answer.https.filter(|_| answer.status == StatusCode::FORBIDDEN))
+    }
+
     /// What a service says that refuses or fails.
     fn refused(&self, answer: &Answer) -> CommandError {
         match serde_json::from_slice::<Problem>(&answer.body) {
@@ -225,6 +234,8 @@ impl Service {
                 let busy = response.headers().contains_key(header::RETRY_AFTER);
                 let version = response.headers().get(VERSION_HEADER);
                 let version = version.and_then(|value| value.to_str().ok()).map(str::to_string);
+                let https = response.headers().get(HTTPS_HEADER);
+                let https = https.and_then(|value| value.to_str().ok()?.parse().ok());
                 let mut body = response.into_body();
                 let mut gathered = Vec::new();
                 let mut take = take.filter(|_| status.is_success());
@@ -241,7 +252,7 @@ impl Service {
                         break;
                     }
                 }
-                Ok(Answer { status, busy, version, body: gathered })
+                Ok(Answer { status, busy, version, https, body: gathered })
             };
             tokio::pin!(connection, respond);
             tokio::select! {
