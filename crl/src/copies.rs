@@ -16,7 +16,7 @@ use time::OffsetDateTime;
 use crate::build;
 use crate::files::{Files, Stamp, number_of, pem, sha256};
 use crate::kept::Kept;
-use crate::{Error, Publisher};
+use crate::{CrlNumber, Error, Publisher};
 
 /// How the files compare with the records, by their names in the directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -247,6 +247,17 @@ impl Publisher {
     fn is_untouched(&self, name: &Path) -> bool {
         let stamp = self.files.stamp(name);
         self.lock_known().get(name).is_some_and(|known| Some(known.stamp) == stamp)
+    }
+
+    /// The newest list of an authority, DER, and its number: the one that the records name, wherever it lies.
+    /// `None` if there is none yet or it can't be found: an earlier one does not stand in for it.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn newest(&self, authority: &AuthorityRecord) -> Result<Option<(CrlNumber, Vec<u8>)>, Error> {
+        let Some(last) = build::last(self.store(), &authority.key_id)? else { return Ok(None) };
+        let found = self.list(authority, &last.record.digest);
+        Ok(found.map(|der| (last.record.number, der)))
     }
 
     /// The list of an authority that the records name, from its own file or from any copy.

@@ -145,6 +145,7 @@ operations! {
     ops::crl::RootCrlDraft,
     ops::crl::RootCrlInstall,
     ops::doctor::Doctor,
+    ops::export::Export,
     ops::info::Info,
     ops::inventory::List,
     ops::inventory::Show,

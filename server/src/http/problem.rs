@@ -96,7 +96,9 @@ fn kind(error: &Error) -> ProblemKind {
         | Error::Word { .. } => ProblemKind::Invalid,
         Error::Listen(listen::Error::Busy { .. }) => ProblemKind::Conflict,
         Error::Listen(_) => ProblemKind::Invalid,
-        Error::Crowded | Error::TooOften(_) | Error::Stopping => ProblemKind::Unavailable,
+        Error::Crowded | Error::NoList { .. } | Error::TooOften(_) | Error::Stopping => {
+            ProblemKind::Unavailable
+        }
         Error::Bundle(_) | Error::Runtime { .. } | Error::Time { .. } => ProblemKind::Internal,
         Error::NoProject { .. } | Error::NotHeld { .. } | Error::NotValid { .. } => ProblemKind::NotFound,
         Error::File(_) | Error::Publish { .. } | Error::Seal(_) => ProblemKind::Internal,

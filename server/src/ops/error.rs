@@ -61,6 +61,12 @@ pub enum Error {
     /// Names were given, but not the one they go with.
     #[error("further names need a name that they go with")]
     Nameless,
+    /// An authority's list is not where it was put, or was never made.
+    #[error("the list of authority {issuer} is not in place")]
+    NoList {
+        /// The authority.
+        issuer: ca::cert::KeyId,
+    },
     /// Nothing is held that could be released.
     #[error("no certificate of {word} is on hold")]
     NotHeld {

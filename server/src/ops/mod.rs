@@ -19,6 +19,7 @@ pub mod config;
 pub mod crl;
 pub mod doctor;
 pub mod error;
+pub mod export;
 pub mod info;
 pub mod inventory;
 pub mod issue;

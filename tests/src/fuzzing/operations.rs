@@ -6,7 +6,7 @@ use ca::key::{KeyType, ScryptCost};
 use server::Pki;
 use server::ops::issue::{Issue, IssueMany, Renew};
 use server::ops::revoke::{Release, Revoke};
-use server::ops::{Operation, acme, audit, authority, config, crl, doctor, info, inventory};
+use server::ops::{Operation, acme, audit, authority, config, crl, doctor, export, info, inventory};
 use server::pki::Keys;
 use server::problem::ProblemKind;
 use trust::Presented;
@@ -43,6 +43,7 @@ pub fn json(data: &[u8]) {
     run(read::<authority::CaList>(data));
     run(read::<config::ConfigList>(data));
     run(read::<crl::CrlShow>(data));
+    run(read::<export::Export>(data));
     run(read::<inventory::List>(data));
     run(read::<inventory::Show>(data));
     run(read::<inventory::Verify>(data));

@@ -52,7 +52,7 @@ pub(super) fn hint(error: &Error) -> Option<String> {
         Error::Authority { .. } => {
             "`pki ca list` shows the authorities; an issuing CA is revoked with `pki ca revoke KEYID`"
         }
-        Error::Publish { .. } => "`pki crl publish` tries again",
+        Error::NoList { .. } | Error::Publish { .. } => "`pki crl publish` tries again",
         Error::Ca(ca::Error::OtherConstraints { wanted, .. }) => return Some(sign_again(wanted)),
         Error::Ca(error) => return ca_hint(error).map(str::to_owned),
         Error::Crl(error) => return crl_hint(error).map(str::to_owned),
