@@ -7,14 +7,16 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use ca::authority::Current;
 use ca::cert::{Certificate, CommonName, DnsName};
 use ca::key::{KeyType, PrivateKey, make_csr};
-use ca::profile::Validity;
+use ca::keyring::issuer_certificate;
+use ca::profile::{ProfileKind, Validity};
 use ca::records::RestsOn;
 use ca::renew;
 use store::again;
 use store::file::{FileError, OnExisting, Part, Visibility, make_dir, place, place_together, read_secret};
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 use trust::change::{Cause, ChangeError, Wish, add_certificate};
 use trust::entry::{KeyDigest, Origin, Subject};
 use trust::rights::Rights;
@@ -80,8 +82,24 @@ impl Own {
         self.folder(pki).join(format!("{}-chain.crt", self.stem()))
     }
 
+    /// How long it is to last, `None` for the profile's own time. Clients that pinned the service's go by the
+    /// certificate itself, so it lasts as long as one may: each new one is a stranger to them.
+    fn days(self, pki: &Pki, now: OffsetDateTime) -> Result<Option<u32>, Error> {
+        match self {
+            Own::Operator => Ok(None),
+            Own::Service => {
+                let (longest, _) = ProfileKind::Server.limit();
+                let issuing = Current::load(pki.store())?.issuing.record;
+                let end = issuer_certificate(&issuing).map_err(ca::Error::from)?.certificate().not_after();
+                // A day to spare. One that would outlive its issuing CA is cut to that by default.
+                let fits = end - now > Duration::days(i64::from(longest) + 1);
+                Ok(fits.then_some(longest))
+            }
+        }
+    }
+
     /// What its request asks for; `host` is this machine's name.
-    fn request(self, csr: String, host: &str) -> Issue {
+    fn request(self, csr: String, host: &str, days: Option<u32>) -> Issue {
         let (profile, name, names) = match self {
             Own::Operator => (ProfileName::Client, "operator", Vec::new()),
             Own::Service => {
@@ -93,7 +111,7 @@ impl Own {
                 (ProfileName::Server, "localhost", names)
             }
         };
-        Issue { profile, csr, name: Some(name.to_owned()), names, days: None, dry_run: false, project: None }
+        Issue { profile, csr, name: Some(name.to_owned()), names, days, dry_run: false, project: None }
     }
 }
 
@@ -188,7 +206,7 @@ fn issue(pki: &Pki, own: Own, key: &PrivateKey, now: OffsetDateTime) -> Result<I
     let host = uname.nodename().to_string_lossy();
     let name: CommonName = own.stem().parse().map_err(|_never| Error::Nameless)?;
     let csr = make_csr(key, &name, &[]).map_err(ca::Error::from)?;
-    pki.run(own.request(csr, &host), &Presented::InProcess, now)
+    pki.run(own.request(csr, &host, own.days(pki, now)?), &Presented::InProcess, now)
 }
 
 fn put_in_place(pki: &Pki, own: Own, issued: &Issued) -> Result<(), Error> {
@@ -232,16 +250,19 @@ mod tests {
     fn they_are_made_once_renewed_with_their_key_and_left_revoked() {
         let dir = tempfile::tempdir().unwrap();
         let pki = made(&dir.path().join("pki"));
-        for own in Own::ALL {
+        // Two thirds of 365 days, and of 825: what others pin lasts as long as it may.
+        for (own, good_until, due) in [(Own::Operator, 243, 244), (Own::Service, 549, 551)] {
             assert_eq!(keep(&pki, own, at(0)).unwrap(), Kept::Made);
-            assert_eq!(keep(&pki, own, at(DAY)).unwrap(), Kept::Current);
+            assert_eq!(keep(&pki, own, at(good_until * DAY)).unwrap(), Kept::Current);
             let first = in_place(&pki, own).unwrap().unwrap();
             let key = std::fs::read(own.key_path(&pki)).unwrap();
-            assert_eq!(keep(&pki, own, at(300 * DAY)).unwrap(), Kept::Renewed);
+            assert_eq!(keep(&pki, own, at(due * DAY)).unwrap(), Kept::Renewed);
             let second = in_place(&pki, own).unwrap().unwrap();
             assert_eq!(std::fs::read(own.key_path(&pki)).unwrap(), key);
             assert_eq!(second.public_key(), first.public_key());
             assert_ne!(second.serial(), first.serial());
+            // The successor lasts as long.
+            assert_eq!(second.not_after() - second.not_before(), first.not_after() - first.not_before());
         }
         let names: Vec<String> =
             in_place(&pki, Own::Service).unwrap().unwrap().names().iter().map(ToString::to_string).collect();
