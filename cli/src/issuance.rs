@@ -162,14 +162,25 @@ pub fn prepare(
     key_type: KeyType,
     request: String,
 ) -> Result<Pending, CommandError> {
+    let key = PrivateKey::generate(key_type)
+        .map_err(|error| CommandError::internal(format!("cannot make a key for {name}")).because(&error))?;
+    prepare_for(&key, name, names, request)
+}
+
+/// A CSR for a key that there is already.
+pub fn prepare_for(
+    key: &PrivateKey,
+    name: &str,
+    names: &[SubjectAltName],
+    request: String,
+) -> Result<Pending, CommandError> {
     let failed = |error: &dyn std::error::Error| {
-        CommandError::internal(format!("cannot make a key and a CSR for {name}")).because(error)
+        CommandError::internal(format!("cannot make a CSR for {name}")).because(error)
     };
-    let key = PrivateKey::generate(key_type).map_err(|error| failed(&error))?;
     // The service takes nothing but the key from the CSR; a name that no subject can hold (a long
     // DNS name, a wildcard) is replaced by one that says so.
     let subject = CommonName::from_str(name).or_else(|_| CommonName::from_str("named in the request"));
-    let csr = ca::key::make_csr(&key, &subject.map_err(|error| failed(&error))?, names)
+    let csr = ca::key::make_csr(key, &subject.map_err(|error| failed(&error))?, names)
         .map_err(|error| failed(&error))?;
     let key = key.to_pem().map_err(|error| failed(&error))?;
     Ok(Pending { request, key, csr })

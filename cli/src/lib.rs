@@ -15,6 +15,7 @@ mod context;
 mod duration;
 mod environment;
 mod error;
+mod exec;
 mod files;
 mod hygiene;
 mod issuance;
@@ -26,6 +27,7 @@ mod provision;
 pub mod reading;
 pub mod reference;
 mod root_key;
+mod signals;
 
 use std::{ffi::OsString, process::ExitCode};
 

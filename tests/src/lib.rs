@@ -12,6 +12,7 @@ mod http;
 pub mod linearize;
 pub mod load;
 mod lxc;
+mod lxd;
 mod pebble;
 mod sandbox;
 mod service;
@@ -23,6 +24,7 @@ mod witness;
 
 pub use http::{Response, fetch};
 pub use lxc::Lxc;
+pub use lxd::Lxd;
 pub use pebble::{Pebble, PebbleOptions};
 pub use sandbox::{Output, Program, Sandbox, run};
 pub use service::{Service, free_port};

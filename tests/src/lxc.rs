@@ -10,6 +10,8 @@ use crate::{Output, Sandbox};
 pub struct Lxc<'a> {
     sandbox: &'a Sandbox,
     folder: PathBuf,
+    /// The network namespace it runs in; `None` for the tests' own.
+    network: Option<String>,
 }
 
 impl<'a> Lxc<'a> {
@@ -21,7 +23,12 @@ impl<'a> Lxc<'a> {
         let known =
             "default-remote: local\nremotes:\n  local:\n    addr: unix://\n    public: false\naliases: {}\n";
         std::fs::write(folder.join("config.yml"), known).expect("a writable folder");
-        Lxc { sandbox, folder }
+        Lxc { sandbox, folder, network: None }
+    }
+
+    /// The same, in another network.
+    pub fn within(sandbox: &'a Sandbox, name: &str, network: &str) -> Lxc<'a> {
+        Lxc { network: Some(network.to_owned()), ..Lxc::of(sandbox, name) }
     }
 
     /// Where it keeps its certificate, and those of the servers it knows.
@@ -38,7 +45,14 @@ impl<'a> Lxc<'a> {
     /// Runs it to its end with something to read: the answers to its questions.
     #[track_caller]
     pub fn run_with(&self, words: &[&str], answers: &str) -> Output {
-        let mut command = Command::new("lxc");
+        let mut command = match &self.network {
+            None => Command::new("lxc"),
+            Some(network) => {
+                let mut command = Command::new("ip");
+                command.args(["netns", "exec", network, "lxc"]);
+                command
+            }
+        };
         self.sandbox.surround(&mut command);
         command.env("LXD_CONF", &self.folder).args(words);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

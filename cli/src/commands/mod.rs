@@ -16,6 +16,7 @@ mod completions;
 mod config;
 mod crl;
 mod doctor;
+mod export;
 mod info;
 pub mod init;
 pub mod issue;
@@ -65,6 +66,7 @@ pub enum Command {
     Remote(remote::Args),
     Passwd(passwd::Args),
     Doctor(doctor::Args),
+    Export(export::Args),
     Backup(backup::Args),
     Restore(restore::Args),
     Config(config::Args),
@@ -105,6 +107,7 @@ impl Command {
             Command::Backup(args) => backup::run(&args, context),
             Command::Restore(args) => restore::run(&args, context),
             Command::Doctor(args) => doctor::run(&args, context),
+            Command::Export(args) => export::run(args, context),
             Command::Config(args) => config::run(args, context),
             Command::Set(args) => set::set(&args, context),
             Command::Get(args) => set::get(&args, context),

@@ -1,0 +1,155 @@
+//! LXD's daemon, 5.0.2 of Debian 12, with a directory and a network of its own: loopback and nothing else.
+//!
+//! It runs as root and without containers; what is judged is whom it lets in.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::{Lxc, Output, Sandbox, run};
+
+/// How long it may take to start or to stop.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A network of its own, gone with it.
+struct Network(String);
+
+impl Network {
+    fn new() -> Network {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("pki-lxd-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        run(Command::new("ip").args(["netns", "add", &name])).success();
+        let network = Network(name);
+        run(Command::new("ip").args(["-n", &network.0, "link", "set", "lo", "up"])).success();
+        network
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        let _ = Command::new("ip").args(["netns", "del", &self.0]).status();
+    }
+}
+
+/// The daemon, and the directory that it reads its certificates from.
+pub struct Lxd<'a> {
+    sandbox: &'a Sandbox,
+    folder: PathBuf,
+    log: PathBuf,
+    child: Option<Child>,
+    network: Network,
+}
+
+impl<'a> Lxd<'a> {
+    /// Where it listens, in its own network.
+    pub const URL: &'static str = "https://127.0.0.1:8443";
+
+    /// One that has never run.
+    pub fn new(sandbox: &'a Sandbox) -> Lxd<'a> {
+        let folder = sandbox.root().join("lxd");
+        std::fs::create_dir(&folder).expect("a new folder");
+        let log = sandbox.root().join("lxd.log");
+        Lxd { sandbox, folder, log, child: None, network: Network::new() }
+    }
+
+    /// Its directory (`LXD_DIR`).
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// What it has logged since it last started.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Starts it and waits until it answers.
+    #[track_caller]
+    pub fn start(&mut self) {
+        let log = std::fs::File::create(&self.log).expect("a writable folder");
+        let mut command = self.inside("lxd");
+        command.args(["--group", "root", "--verbose"]);
+        command.stdout(log.try_clone().expect("a second handle")).stderr(log).stdin(Stdio::null());
+        self.child = Some(command.spawn().expect("lxd starts: tests/run installs it"));
+        let mut ready = self.at("lxd");
+        let ready = run(ready.args(["waitready", "--timeout", "30"]));
+        assert_eq!(ready.code, 0, "{ready}\n{}", self.log());
+    }
+
+    /// Stops it and starts it again, as LXD needs it to read its certificates and lists.
+    #[track_caller]
+    pub fn restart(&mut self) {
+        self.stop();
+        self.start();
+    }
+
+    /// Stops it.
+    #[track_caller]
+    pub fn stop(&mut self) {
+        let Some(mut child) = self.child.take() else { return };
+        signal(&child, Signal::TERM);
+        let deadline = Instant::now() + PATIENCE;
+        while child.try_wait().expect("our own child").is_none() {
+            if Instant::now() > deadline {
+                let _ = child.kill();
+                panic!("lxd does not stop:\n{}", self.log());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// The administrator's `lxc`, over the daemon's own socket.
+    #[track_caller]
+    pub fn admin(&self, words: &[&str]) -> Output {
+        let folder = self.sandbox.root().join("lxc-of-the-administrator");
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let mut command = self.at("lxc");
+        run(command.env("LXD_CONF", folder).args(words))
+    }
+
+    /// A client in its network.
+    pub fn client(&self, name: &str) -> Lxc<'a> {
+        Lxc::within(self.sandbox, name, &self.network.0)
+    }
+
+    /// A program that works on its directory.
+    fn at(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        self.sandbox.surround(&mut command);
+        command.env("LXD_DIR", &self.folder);
+        command
+    }
+
+    /// The same in its network. `ip netns exec` becomes the program: signals reach it.
+    fn inside(&self, program: &str) -> Command {
+        let mut command = Command::new("ip");
+        self.sandbox.surround(&mut command);
+        command.env("LXD_DIR", &self.folder).args(["netns", "exec", &self.network.0, program]);
+        command
+    }
+}
+
+fn signal(child: &Child, signal: Signal) {
+    if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
+        let _ = kill_process(pid, signal);
+    }
+}
+
+impl Drop for Lxd<'_> {
+    fn drop(&mut self) {
+        let Some(mut child) = self.child.take() else { return };
+        // It unmounts what it has mounted in its directory, which could not be removed otherwise.
+        signal(&child, Signal::TERM);
+        let deadline = Instant::now() + PATIENCE;
+        while matches!(child.try_wait(), Ok(None)) {
+            if Instant::now() > deadline {
+                let _ = child.kill();
+                let _ = child.wait();
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
