@@ -55,6 +55,10 @@ impl Pki {
         asked: &str,
         now: OffsetDateTime,
     ) {
+        // The service itself is nobody to be journalled for what it may not do.
+        if matches!(presented, Presented::InProcess) {
+            return;
+        }
         let Some(about) = about(presented, error) else { return };
         let Some((who, what)) = self.shared.refusals.note(about, asked) else { return };
         tracing::debug!(who, what, "refused");
