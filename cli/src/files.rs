@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use ca::cert::Slug;
 use serde::Serialize;
 use server::ops::issue::Issued;
-use store::file::{Draft, FileError, OnExisting, Visibility, put_in_place, write_aside};
+use store::file::{Draft, FileError, OnExisting, Pace, Visibility, put_in_place, write_aside};
 
 pub use folder::Folder;
 pub use p12::Pkcs12;
@@ -168,7 +168,7 @@ impl Place {
             draft(&placed.chain, issued.chain.as_bytes(), Visibility::Public),
             draft(&placed.certificate, issued.pem.as_bytes(), Visibility::Public),
         ];
-        let mut key = write_aside(drafts).into_iter().collect::<Result<Vec<_>, _>>()?;
+        let mut key = write_aside(drafts, Pace::Whole).into_iter().collect::<Result<Vec<_>, _>>()?;
         let certificates = key.split_off(1);
         // The key's name is durable before the others: a certificate without a key passes for somebody else's.
         put_in_place(key)?;

@@ -11,7 +11,7 @@ use std::sync::PoisonError;
 
 use ca::cert::KeyId;
 use ca::records::AuthorityRecord;
-use store::file::{Aside, Draft, FileError, put_in_place, write_aside};
+use store::file::{Aside, Draft, FileError, Pace, put_in_place, write_aside};
 
 use crate::build::{self, SignedList};
 use crate::copies::{CA, CA_DER, CHAIN, Form, ROOT};
@@ -42,6 +42,7 @@ impl Publisher {
         &self,
         kept: &Kept,
         signed: BTreeMap<KeyId, SignedList>,
+        pace: Pace<'_>,
         publication: &mut Publication,
     ) {
         if signed.is_empty() {
@@ -61,7 +62,7 @@ impl Publisher {
                 .extend(own.map(|(issuer, list)| self.files.der_draft(&Files::own_name(issuer), &list.der)));
         }
         // All at once; what fails for want of room has failed before anything is replaced.
-        let mut written = write_aside(drafts).into_iter();
+        let mut written = write_aside(drafts, pace).into_iter();
         let placed =
             written.by_ref().take(shared.len()).collect::<Result<Vec<_>, _>>().and_then(put_in_place);
         if let Err(error) = placed {

@@ -10,6 +10,7 @@ use ca::issuer::IssuerCertificate;
 use ca::lint::{ForList, Linted};
 use ca::records::AuthorityRecord;
 use store::again;
+use store::file::Pace;
 use time::{Duration, OffsetDateTime};
 
 use crate::build::{ListTerms, SignedList, certificate_of, claim, draft};
@@ -127,7 +128,7 @@ impl Publisher {
         let (record, unknown) = draft_and_unknown?;
         let mut publication = Publication::default();
         let signed = BTreeMap::from([(id, SignedList { record, der })]);
-        self.place(&self.kept(now)?, signed, &mut publication);
+        self.place(&self.kept(now)?, signed, Pace::Whole, &mut publication);
         Ok(Installed { publication, unknown })
     }
 

@@ -11,11 +11,13 @@
 
 mod directory;
 mod error;
+mod pace;
 mod place;
 mod read;
 
 pub use directory::{make_dir, remove, sweep_temporaries};
 pub use error::FileError;
+pub use pace::{Others, Pace};
 pub use place::{
     Aside, Draft, Part, WriteOnce, place, place_together, place_with, put_in_place, write_aside,
 };

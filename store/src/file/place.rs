@@ -9,13 +9,14 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use super::directory::{TEMPORARY, open_dir, split, sync_dir};
+use super::pace::{Pace, Paced};
 use super::{FileError, OnExisting, Visibility};
 use crate::spread::spread;
 
@@ -45,7 +46,9 @@ pub fn place_with(
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), FileError> {
     let (folder, _) = split(path)?;
-    let aside = Aside::write(Arc::new(Folder::open(&folder)?), path, visibility, on_existing, write)?;
+    let folder = Arc::new(Folder::open(&folder)?);
+    let fill = |file: &mut File| fill(file, write);
+    let aside = Aside::write(folder, path, visibility, on_existing, fill)?;
     put_in_place(vec![aside])
 }
 
@@ -74,7 +77,7 @@ pub fn place_together(folder: &Path, parts: &[Part<'_>]) -> Result<(), FileError
         let (visibility, on_existing) = (part.visibility, OnExisting::Replace);
         drafts.push(Draft { path, visibility, on_existing, write });
     }
-    put_in_place(write_aside(drafts).into_iter().collect::<Result<_, _>>()?)
+    put_in_place(write_aside(drafts, Pace::Whole).into_iter().collect::<Result<_, _>>()?)
 }
 
 /// A file that is to be written beside its place.
@@ -95,7 +98,8 @@ pub type WriteOnce<'a> = Box<dyn FnOnce(&mut dyn Write) -> io::Result<()> + Send
 /// Writes files beside their places, at the same time: what takes long is to wait for the disk, and it
 /// makes several durable in about the time of one. What became of each is returned in the order given;
 /// those that were written appear once they are [`put_in_place`].
-pub fn write_aside(drafts: Vec<Draft<'_>>) -> Vec<Result<Aside, FileError>> {
+pub fn write_aside(drafts: Vec<Draft<'_>>, pace: Pace<'_>) -> Vec<Result<Aside, FileError>> {
+    let turn = Mutex::default();
     let mut folders: BTreeMap<PathBuf, Arc<Folder>> = BTreeMap::new();
     let mut opened = Vec::with_capacity(drafts.len());
     for draft in drafts {
@@ -108,7 +112,8 @@ pub fn write_aside(drafts: Vec<Draft<'_>>) -> Vec<Result<Aside, FileError>> {
     }
     let write = |(folder, draft): (Result<Arc<Folder>, FileError>, Draft<'_>)| {
         let Draft { path, visibility, on_existing, write } = draft;
-        Aside::write(folder?, &path, visibility, on_existing, write)
+        let fill = |file: &mut File| fill(Paced::new(file, pace, &turn), write);
+        Aside::write(folder?, &path, visibility, on_existing, fill)
     };
     spread(opened, AT_ONCE, write)
 }
@@ -148,13 +153,20 @@ impl Aside {
         path: &Path,
         visibility: Visibility,
         on_existing: OnExisting,
-        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+        fill: impl FnOnce(&mut File) -> io::Result<()>,
     ) -> Result<Aside, FileError> {
         check_target(&folder.dir, split(path)?.1, path, on_existing)?;
         let mut temporary = Temporary::create(folder, path)?;
-        temporary.fill(path, visibility, write)?;
+        temporary.fill(path, visibility, fill)?;
         Ok(Aside { temporary, path: path.to_owned(), on_existing })
     }
+}
+
+/// Writes the content of a file.
+fn fill(file: impl Write, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let mut buffered = BufWriter::new(file);
+    write(&mut buffered)?;
+    buffered.flush()
 }
 
 /// An open directory.
@@ -253,11 +265,9 @@ impl Temporary {
         &mut self,
         path: &Path,
         visibility: Visibility,
-        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+        fill: impl FnOnce(&mut File) -> io::Result<()>,
     ) -> Result<(), FileError> {
-        let mut buffered = BufWriter::new(&mut self.file);
-        write(&mut buffered).and_then(|()| buffered.flush()).map_err(FileError::io("write", path))?;
-        drop(buffered);
+        fill(&mut self.file).map_err(FileError::io("write", path))?;
         // Opened 0600 and widened only when whole: at no time may anybody read more than is meant.
         rustix::fs::fchmod(&self.file, visibility.file_mode())
             .map_err(FileError::io("set the mode of", path))?;
