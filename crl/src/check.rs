@@ -104,6 +104,8 @@ fn check_entries<'a>(
         Some(entries) => entries,
         None => Reader::new(&[]),
     };
+    let latest = head.latest();
+    let mut times = None;
     let mut last: Option<Serial> = None;
     for entry in expected {
         let serial = *entry.serial();
@@ -111,13 +113,13 @@ fn check_entries<'a>(
         if read.is_empty() || last.is_some_and(|last| last >= serial) {
             return Err(wrong);
         }
-        let found = ReadEntry::read(&mut read)?;
+        let found = ReadEntry::read(&mut read, &mut times)?;
         let (reason, invalidity) = match found.extensions {
             Some(extensions) => check_entry_extensions(extensions, &wrong)?,
             None => (Reason::Unspecified, None),
         };
         let same = Serial::from_der_content(found.serial) == Ok(serial)
-            && found.at.unix_timestamp() == head.date_of(entry)
+            && found.at.unix_timestamp() == entry.at().min(latest)
             && reason == entry.reason()
             && invalidity == entry.invalidity();
         if !same {

@@ -58,6 +58,9 @@ pub(crate) fn value(out: &mut Vec<u8>, tag: u8, content: &[u8]) {
     out.extend_from_slice(content);
 }
 
+/// The end of 9999 in seconds since 1970, beyond which there is no GeneralizedTime.
+const LAST: i64 = 253_402_300_799;
+
 /// A `Time` of RFC 5280 §5.1.2.4: UTCTime through 2049, GeneralizedTime from 2050 on.
 #[derive(Clone, Copy)]
 pub(crate) struct Time {
@@ -67,6 +70,9 @@ pub(crate) struct Time {
 }
 
 impl Time {
+    /// The most octets of one: a GeneralizedTime with its tag and its length.
+    pub(crate) const LONGEST: usize = 17;
+
     /// Seconds are kept, fractions are not; years beyond 9999 become the end of 9999.
     pub(crate) fn new(time: OffsetDateTime) -> Time {
         let time = time.to_offset(time::UtcOffset::UTC);
@@ -78,9 +84,9 @@ impl Time {
 
     /// From seconds since 1970.
     pub(crate) fn from_unix(seconds: i64) -> Time {
-        // The end of 9999, beyond which there is no GeneralizedTime.
-        let seconds = seconds.min(253_402_300_799);
-        Time::new(OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH))
+        Time::new(
+            OffsetDateTime::from_unix_timestamp(seconds.min(LAST)).unwrap_or(OffsetDateTime::UNIX_EPOCH),
+        )
     }
 
     /// How many octets the time of these seconds takes; only its year decides.
@@ -117,6 +123,54 @@ impl Time {
         value(out, self.tag, &self.text[..self.length]);
     }
 }
+
+/// Times of many entries, one after the other: what two have in common is worked out once. Few days
+/// have a revocation, and a list may have a million entries.
+pub(crate) struct Times {
+    /// Seconds since 1970 that `octets` tell.
+    last: Option<i64>,
+    /// Tag, length and text of the last one.
+    octets: [u8; Time::LONGEST],
+    length: usize,
+}
+
+impl Times {
+    pub(crate) const fn new() -> Times {
+        Times { last: None, octets: [0; Time::LONGEST], length: 0 }
+    }
+
+    /// What [`Time::from_unix`] writes for these seconds, and how many octets of it that is.
+    pub(crate) fn of_unix(&mut self, seconds: i64) -> (&[u8; Time::LONGEST], usize) {
+        if self.last != Some(seconds) {
+            let day = |seconds: i64| seconds.div_euclid(DAY);
+            let is_same_day = |last| day(last) == day(seconds) && (0..=LAST).contains(&seconds);
+            match self.last.is_some_and(is_same_day) {
+                true => self.change_time(seconds.rem_euclid(DAY) as u32),
+                false => self.begin(Time::from_unix(seconds)),
+            }
+            self.last = Some(seconds);
+        }
+        (&self.octets, self.length)
+    }
+
+    fn begin(&mut self, time: Time) {
+        self.octets[0] = time.tag;
+        self.octets[1] = time.length as u8;
+        self.octets[2..].copy_from_slice(&time.text);
+        self.length = 2 + time.length;
+    }
+
+    /// `hhmmssZ` ends it in either form.
+    fn change_time(&mut self, second: u32) {
+        let at = self.length - 7;
+        let fields = [second / 3600, second / 60 % 60, second % 60];
+        for (pair, field) in self.octets[at..].chunks_exact_mut(2).zip(fields) {
+            pair.copy_from_slice(&digits(field as u8));
+        }
+    }
+}
+
+const DAY: i64 = 86_400;
 
 fn digits(number: u8) -> [u8; 2] {
     [b'0' + number / 10 % 10, b'0' + number % 10]
@@ -171,5 +225,24 @@ mod tests {
         let mut out = Vec::new();
         Time::from_unix(i64::MAX).write(&mut out);
         assert_eq!(&out[2..], b"99991231235959Z");
+    }
+
+    #[test]
+    fn times_in_a_row_are_written_like_each_by_itself() {
+        let (noon, utc_ends) = (1_763_726_400, 2_524_608_000);
+        let edges = [0, noon, utc_ends, LAST].into_iter().flat_map(|at| [at - 1, at, at + 1]);
+        let odd = [noon + 61, noon + 3_599, noon - 43_200, noon + 43_199, -1, i64::MIN, i64::MAX];
+        let each: Vec<i64> = edges.chain(odd).collect();
+        let mut times = Times::new();
+        // Each after each: the same day before or after, another day, the other form.
+        for (first, second) in each.iter().flat_map(|&first| each.iter().map(move |&second| (first, second)))
+        {
+            for seconds in [first, second] {
+                let mut out = Vec::new();
+                Time::from_unix(seconds).write(&mut out);
+                let (octets, length) = times.of_unix(seconds);
+                assert_eq!(octets[..length], out, "{seconds} among {first} and {second}");
+            }
+        }
     }
 }

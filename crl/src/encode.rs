@@ -6,7 +6,7 @@
 
 use time::OffsetDateTime;
 
-use crate::der::{self, Time, oid};
+use crate::der::{self, Time, Times, oid};
 use crate::{CrlNumber, Entry, Reason};
 
 /// Which certificates a list speaks for.
@@ -37,10 +37,10 @@ pub struct ListHead<'a> {
 }
 
 impl ListHead<'_> {
-    /// The revocationDate of an entry: never after thisUpdate, whatever the clock said when it was
+    /// The latest revocationDate that an entry may have: thisUpdate, whatever the clock said when it was
     /// revoked (a list that announces revocations to come would say that they don't hold yet).
-    pub(crate) fn date_of(&self, entry: &Entry) -> i64 {
-        entry.at().min(self.this_update.unix_timestamp())
+    pub(crate) fn latest(&self) -> i64 {
+        self.this_update.unix_timestamp()
     }
 }
 
@@ -50,7 +50,10 @@ pub fn to_be_signed<'a>(head: &ListHead<'_>, entries: impl Iterator<Item = &'a E
     let this_update = Time::new(head.this_update);
     let next_update = Time::new(head.next_update);
     let extensions = extensions(head);
-    let revoked: usize = entries.clone().map(|entry| der::size(entry_content(head, entry))).sum();
+    // Asked once: a list may have a million entries.
+    let latest = head.latest();
+    let date_of = |entry: &Entry| entry.at().min(latest);
+    let revoked: usize = entries.clone().map(|entry| der::size(entry_content(entry, date_of(entry)))).sum();
     // RFC 5280 §5.1.2.6: without entries the field itself is absent.
     let revoked_field = if revoked == 0 { 0 } else { der::size(revoked) };
     let version = [1]; // v2, §5.1.2.1
@@ -72,7 +75,8 @@ pub fn to_be_signed<'a>(head: &ListHead<'_>, entries: impl Iterator<Item = &'a E
     next_update.write(&mut out);
     if revoked_field != 0 {
         der::header(&mut out, der::SEQUENCE, revoked);
-        entries.for_each(|entry| write_entry(&mut out, head, entry));
+        let mut times = Times::new();
+        entries.for_each(|entry| write_entry(&mut out, entry, times.of_unix(date_of(entry))));
     }
     out.extend_from_slice(&extensions);
     out
@@ -140,36 +144,70 @@ fn serial_content(entry: &Entry) -> usize {
     octets.len() + usize::from(octets.first().is_some_and(|&first| first >= 0x80))
 }
 
-fn entry_content(head: &ListHead<'_>, entry: &Entry) -> usize {
+fn entry_content(entry: &Entry, date: i64) -> usize {
     let extensions = match entry_extensions(entry) {
         0 => 0,
         extensions => der::size(extensions),
     };
-    der::size(serial_content(entry)) + Time::size_of_unix(head.date_of(entry)) + extensions
+    der::size(serial_content(entry)) + Time::size_of_unix(date) + extensions
 }
 
-fn write_entry(out: &mut Vec<u8>, head: &ListHead<'_>, entry: &Entry) {
-    der::header(out, der::SEQUENCE, entry_content(head, entry));
-    let octets = entry.serial().as_bytes();
-    der::header(out, der::INTEGER, serial_content(entry));
-    if serial_content(entry) > octets.len() {
-        out.push(0);
+/// The longest entry: tag and length; a serial of 20 octets and its sign; a time; both extensions in their
+/// SEQUENCE. Shorter than 128 octets, so that every length in it is one octet.
+const LONGEST_ENTRY: usize = 2 + 2 + 21 + Time::LONGEST + 2 + REASON_EXTENSION + INVALIDITY_EXTENSION;
+
+/// Octets of one entry, put together before they go to the list: a million of them are written.
+struct Octets {
+    octets: [u8; LONGEST_ENTRY],
+    length: usize,
+}
+
+impl Octets {
+    /// Puts the first `length` of so many octets there: to copy a known number is quicker.
+    fn put<const N: usize>(&mut self, part: &[u8; N], length: usize) {
+        self.octets[self.length..self.length + N].copy_from_slice(part);
+        self.length += length;
     }
-    out.extend_from_slice(octets);
-    Time::from_unix(head.date_of(entry)).write(out);
+}
+
+fn write_entry(out: &mut Vec<u8>, entry: &Entry, (date, date_length): (&[u8; Time::LONGEST], usize)) {
+    let mut octets = Octets { octets: [0; LONGEST_ENTRY], length: 0 };
+    let serial = entry.serial().as_bytes();
+    let sign = serial.first().is_some_and(|&first| first >= 0x80);
+    // The length of the whole follows when it is known.
+    octets.put(&[der::SEQUENCE, 0, der::INTEGER, (serial.len() + usize::from(sign)) as u8], 4);
+    if sign {
+        octets.put(&[0], 1);
+    }
+    match <&[u8; 20]>::try_from(serial) {
+        Ok(usual) => octets.put(usual, 20),
+        Err(_) => {
+            octets.octets[octets.length..octets.length + serial.len()].copy_from_slice(serial);
+            octets.length += serial.len();
+        }
+    }
+    octets.put(date, date_length);
     let extensions = entry_extensions(entry);
-    if extensions == 0 {
-        return;
+    if extensions > 0 {
+        octets.put(&[der::SEQUENCE, extensions as u8], 2);
+        if entry.reason() != Reason::Unspecified {
+            octets.put(&REASON_BEFORE, REASON_BEFORE.len());
+            octets.put(&[entry.reason().code()], 1);
+        }
+        if let Some(since) = entry.invalidity() {
+            octets.put(&invalidity_date(since), INVALIDITY_EXTENSION);
+        }
     }
-    der::header(out, der::SEQUENCE, extensions);
-    if entry.reason() != Reason::Unspecified {
-        out.extend_from_slice(&REASON_BEFORE);
-        out.push(entry.reason().code());
-    }
-    if let Some(since) = entry.invalidity() {
-        let since = OffsetDateTime::from_unix_timestamp(since).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-        let mut date = Vec::new();
-        Time::generalized(since).write(&mut date);
-        out.extend(extension(oid::INVALIDITY_DATE, &date));
-    }
+    octets.octets[1] = (octets.length - 2) as u8;
+    out.extend_from_slice(&octets.octets[..octets.length]);
+}
+
+/// An invalidityDate extension (RFC 5280 §5.3.2).
+fn invalidity_date(since: i64) -> [u8; INVALIDITY_EXTENSION] {
+    let since = OffsetDateTime::from_unix_timestamp(since).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let mut date = Vec::new();
+    Time::generalized(since).write(&mut date);
+    let mut octets = [0; INVALIDITY_EXTENSION];
+    octets.copy_from_slice(&extension(oid::INVALIDITY_DATE, &date));
+    octets
 }

@@ -107,6 +107,20 @@ impl<'a> Reader<'a> {
         time.map_or_else(|| at.refuse("a time in a form that RFC 5280 forbids"), Ok)
     }
 
+    /// As [`Reader::time`]; one of the same octets as the last was read with that.
+    pub(crate) fn time_like(&mut self, last: &mut LastTime<'a>) -> Result<OffsetDateTime, ReadError> {
+        if let Some((octets, time)) = *last
+            && let Some(rest) = self.0.strip_prefix(octets)
+        {
+            self.0 = rest;
+            return Ok(time);
+        }
+        let before = self.0;
+        let time = self.time()?;
+        *last = Some((&before[..before.len() - self.0.len()], time));
+        Ok(time)
+    }
+
     /// Reads a GeneralizedTime of any year, as an invalidity date is (RFC 5280 §5.3.2).
     pub(crate) fn generalized_time(&mut self) -> Result<OffsetDateTime, ReadError> {
         let at = *self;
@@ -135,6 +149,9 @@ fn instant(year: Option<u16>, text: &[u8]) -> Option<OffsetDateTime> {
     let time = time::Time::from_hms(next()?, next()?, next()?).ok()?;
     Some(PrimitiveDateTime::new(date, time).assume_utc())
 }
+
+/// The time that was read last, and its octets with their tag and length: many entries have the same.
+pub(crate) type LastTime<'a> = Option<(&'a [u8], OffsetDateTime)>;
 
 /// The fields of a TBSCertList, the entries not yet read.
 pub(crate) struct TbsFields<'a> {
@@ -198,10 +215,14 @@ pub(crate) struct ReadEntry<'a> {
 }
 
 impl<'a> ReadEntry<'a> {
-    pub(crate) fn read(entries: &mut Reader<'a>) -> Result<ReadEntry<'a>, ReadError> {
+    /// Reads the next one; `times` is kept from one to the next.
+    pub(crate) fn read(
+        entries: &mut Reader<'a>,
+        times: &mut LastTime<'a>,
+    ) -> Result<ReadEntry<'a>, ReadError> {
         let mut entry = Reader::new(entries.value(der::SEQUENCE, "no entry")?);
         let serial = entry.unsigned("no serial")?;
-        let at = entry.time()?;
+        let at = entry.time_like(times)?;
         let extensions = match entry.is_empty() {
             true => None,
             false => Some(Reader::new(entry.value(der::SEQUENCE, "no entry extensions")?)),

@@ -96,7 +96,7 @@ fn a_revocation_is_never_dated_after_the_list() {
     let tbs = to_be_signed(&head(), ahead.iter());
     assert_eq!(checked(&tbs, &head(), &ahead), Ok(()));
     let mut fields = TbsFields::read(&tbs).unwrap();
-    let entry = ReadEntry::read(fields.entries.as_mut().unwrap()).unwrap();
+    let entry = ReadEntry::read(fields.entries.as_mut().unwrap(), &mut None).unwrap();
     assert_eq!(entry.at, NOW);
 }
 
