@@ -13,6 +13,8 @@ pub trait Record: Sized + minicbor::Encode<()> + for<'b> minicbor::Decode<'b, ()
     const TREE: &'static str;
     /// The newest encoding, the one that is written.
     const FORMAT: Format;
+    /// How many octets most of them take, for a record to be allocated once.
+    const USUAL_SIZE: usize = 64;
 }
 
 /// A record with the version that was read.
@@ -53,8 +55,7 @@ impl<R: Record> Table<R> {
 
     /// The bytes under which a record is stored.
     pub fn encode(record: &R) -> Vec<u8> {
-        // Room for a record that leads elsewhere; the largest kind then grows four times, not eight.
-        let mut bytes = Vec::with_capacity(64);
+        let mut bytes = Vec::with_capacity(R::USUAL_SIZE);
         bytes.push(R::FORMAT);
         match minicbor::encode(record, &mut bytes) {
             Ok(()) => bytes,

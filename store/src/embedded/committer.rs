@@ -184,7 +184,8 @@ impl Committer {
             tracing::warn!(%error, "the head file could not be written");
         }
         let inline = self.shared.limits.inline_value;
-        let mut changes: Vec<Keyed> = Vec::new();
+        let writes = accepted.iter().map(|(work, ..)| work.batch.writes.len()).sum();
+        let mut changes: Vec<Keyed> = Vec::with_capacity(writes);
         for (work, tip, body_at) in accepted {
             for ((key, _), value) in work.batch.writes.iter().zip(&work.body.values) {
                 let change = match *value {

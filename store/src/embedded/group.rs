@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 
+use super::index::KeyHash;
 use super::queue::Work;
 use super::view::View;
 use crate::{Error, Expectation, Key, Version};
 
 /// What the group has made of keys so far, in front of what was committed before it.
 pub(crate) struct Group<'w> {
-    written: HashMap<&'w Key, Option<Version>>,
+    written: HashMap<&'w Key, Option<Version>, KeyHash>,
 }
 
 impl<'w> Group<'w> {
@@ -18,7 +19,7 @@ impl<'w> Group<'w> {
             [_] => 0,
             works => works.iter().map(|work| work.batch.writes.len()).sum(),
         };
-        Group { written: HashMap::with_capacity(writes) }
+        Group { written: HashMap::with_capacity_and_hasher(writes, KeyHash::default()) }
     }
 
     /// The first key that is not as expected.

@@ -27,6 +27,7 @@ use std::time::Duration;
 use crate::sync::{Mutex, PoisonError};
 use crate::{Direction, Error, KeyRange};
 pub(crate) use change::{Change, Changes, Keyed, Slot};
+pub(crate) use filter::KeyHash;
 use manifest::Manifest;
 pub(crate) use manifest::Mark;
 pub(crate) use merge::{Merge, Removals, Source};

@@ -130,7 +130,7 @@ impl Queue {
                 }
             };
         }
-        let (mut group, mut bytes) = (Vec::new(), 0);
+        let (mut group, mut bytes) = (Vec::with_capacity(waiting.work.len().min(limits.group)), 0);
         while group.len() < limits.group {
             let Some(size) = waiting.work.front().map(|work| work.body.bytes.len()) else { break };
             if !group.is_empty() && bytes + size > limits.group_bytes {

@@ -1,7 +1,8 @@
 //! What becomes of a key, and where the value lies that it gets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
+use super::filter::{KeyHash, digest};
 use crate::embedded::journal::Pointer;
 use crate::embedded::segment::Position;
 use crate::{Sequence, Version};
@@ -62,9 +63,9 @@ impl Change {
     }
 }
 
-/// What an entry of [`Changes`] takes beside the bytes of key and value: two allocations and its
-/// place in the tree.
-const ENTRY: usize = 120;
+/// What an entry of [`Changes`] takes beside the bytes of key and value: two allocations, its place in
+/// the tree, and its digest.
+const ENTRY: usize = 136;
 
 /// A record or its removal, as it goes from one place of the index to the other.
 pub(crate) type Keyed = (Vec<u8>, Change);
@@ -73,12 +74,15 @@ pub(crate) type Keyed = (Vec<u8>, Change);
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Changes {
     map: BTreeMap<Vec<u8>, Change>,
+    /// Digests of all keys: most questions are about a key that is new, and are answered by these.
+    digests: HashSet<u64, KeyHash>,
     bytes: usize,
 }
 
 impl Changes {
     /// Adds a change; of two changes of one key the later stays.
     pub(crate) fn insert(&mut self, key: Vec<u8>, change: Change) {
+        self.digests.insert(digest(&key));
         self.bytes += key.len() + change.size();
         let length = key.len();
         if let Some(replaced) = self.map.insert(key, change) {
@@ -87,7 +91,10 @@ impl Changes {
     }
 
     pub(crate) fn get(&self, key: &[u8]) -> Option<&Change> {
-        self.map.get(key)
+        match self.digests.contains(&digest(key)) {
+            true => self.map.get(key),
+            false => None,
+        }
     }
 
     /// The changes from `start` to before `end`.

@@ -4,6 +4,8 @@
 //! it holds their beginnings up to each `/`, so that a scan of everything below one key asks only
 //! the runs that may have something there. About one answer in fifty is "perhaps" for nothing.
 
+use std::hash::{BuildHasherDefault, Hasher};
+
 /// Bits for each thing in it.
 const BITS: usize = 10;
 /// Bits that are set for each, in one line.
@@ -15,6 +17,32 @@ const LINE: usize = 8;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Filter {
     words: Vec<u64>,
+}
+
+/// Hashes keys in memory by [`digest`]. Whoever chooses names could have some of them meet in one place of a
+/// table; a table is as large as one group commit, or holds no more than the digests themselves.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct KeyHasher(u64);
+
+/// Makes them.
+pub(crate) type KeyHash = BuildHasherDefault<KeyHasher>;
+
+impl Hasher for KeyHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 ^= digest(bytes);
+    }
+
+    /// A digest that was made before.
+    fn write_u64(&mut self, digest: u64) {
+        self.0 ^= digest;
+    }
+
+    /// A length: [`digest`] knows it.
+    fn write_usize(&mut self, _: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 /// What a filter remembers of a key or a beginning.
