@@ -6,6 +6,7 @@ use store::{Batch, Class, Sequence, Store, Table};
 use time::Duration;
 
 use crate::blocked::{self, BlockedKey};
+use crate::cert::Certificate;
 use crate::constraints::NameConstraints;
 use crate::hierarchy;
 use crate::issue::Desk;
@@ -28,6 +29,9 @@ fn an_order_becomes_a_certificate_and_a_record() {
     assert_eq!(issued.delivery, Delivery::New);
     assert_eq!(issued.certificate.common_name(), Some("anna"));
     issued.certificate.verify_signed_by(pki.made.issuing.certificate().certificate()).unwrap();
+    // Put together from what was read before it was signed: whoever reads the whole sees the same.
+    let read = Certificate::from_der(issued.certificate.der()).unwrap();
+    assert_eq!(issued.certificate.fields(), read.fields());
     let found = inventory::by_serial(&pki.store, &issued.record.serial).unwrap().unwrap().record;
     assert_eq!(found, issued.record);
     assert_eq!(found.der.as_deref(), Some(issued.certificate.der()));

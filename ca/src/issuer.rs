@@ -56,7 +56,8 @@ pub enum IssuerError {
 pub struct IssuerCertificate {
     certificate: Certificate,
     pem: String,
-    name: DistinguishedName,
+    /// Its name and its key identifier, as rcgen wants them of whoever signs.
+    params: CertificateParams,
     key_identifier: Vec<u8>,
     constraints: NameConstraints,
     path_length: Option<u32>,
@@ -93,7 +94,10 @@ impl IssuerCertificate {
             None => certificate.public_key().key_id().as_bytes().to_vec(),
         };
         let pem = certificate.to_pem();
-        Ok(IssuerCertificate { pem, name, key_identifier, constraints, path_length, certificate })
+        let mut params = CertificateParams::default();
+        params.distinguished_name = name;
+        params.key_identifier_method = KeyIdMethod::PreSpecified(key_identifier.clone());
+        Ok(IssuerCertificate { pem, params, key_identifier, constraints, path_length, certificate })
     }
 
     /// The certificate itself.
@@ -141,8 +145,9 @@ impl IssuerCertificate {
         self.certificate.subject_raw() == self.certificate.issuer_raw()
     }
 
-    pub(crate) fn name(&self) -> &DistinguishedName {
-        &self.name
+    /// What rcgen is told of it.
+    pub(crate) fn params(&self) -> &CertificateParams {
+        &self.params
     }
 }
 

@@ -196,7 +196,6 @@ pub fn decide(
     Ok(Planned::New(Box::new(Plan {
         issuer: state.issuer,
         linted,
-        public_key: order.public_key.clone(),
         record,
         batch,
         shortened: decided.shortened,
@@ -219,7 +218,6 @@ fn what(record: &IssuedRecord) -> String {
 pub struct Plan {
     issuer: Issuer,
     linted: Linted<ForCertificate>,
-    public_key: PublicKey,
     record: IssuedRecord,
     batch: Batch,
     shortened: Option<Shortened>,
@@ -253,7 +251,7 @@ impl Plan {
 
     /// Signs. Nothing of it may leave before [`PendingIssue::wait`] returned.
     pub fn sign(mut self) -> Result<Signed, Error> {
-        let certificate = signer::leaf(&self.linted, self.issuer.key(), &self.public_key)?;
+        let certificate = signer::leaf(self.linted, self.issuer.key())?;
         self.record.der = Some(certificate.der().to_vec());
         self.record.put(&mut self.batch);
         let issued = Issued {

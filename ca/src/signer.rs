@@ -9,7 +9,7 @@
 use aws_lc_rs::digest::digest;
 use store::spread::both;
 
-use crate::cert::{Certificate, CertificateError, PublicKey, SignatureError, SignedData};
+use crate::cert::{Certificate, CertificateError, SignatureError, SignedData};
 use crate::issuer::Issuer;
 use crate::key::{KeyType, PrivateKey, PrivateKeyError};
 use crate::lint::{ForCertificate, ForList, Linted};
@@ -41,14 +41,12 @@ pub(crate) fn certificate(
     Certificate::from_der(&der).map_err(SignError::Certificate)
 }
 
-/// Signs a leaf for the key `subject`.
-pub(crate) fn leaf(
-    linted: &Linted<ForCertificate>,
-    key: &PrivateKey,
-    subject: &PublicKey,
-) -> Result<Certificate, SignError> {
-    let der = sign(linted, key, Proof::of_leaf(key.key_type()))?;
-    Certificate::from_der_for(&der, subject).map_err(SignError::Certificate)
+/// Signs a leaf. What it says was read when it was linted; here it is only put together.
+pub(crate) fn leaf(linted: Linted<ForCertificate>, key: &PrivateKey) -> Result<Certificate, SignError> {
+    let signature = signature(&linted, key, Proof::of_leaf(key.key_type()))?;
+    let algorithm = linted.algorithm();
+    let (read, tbs) = linted.into_read();
+    Ok(Certificate::signed(read, assemble(tbs, algorithm, &signature)))
 }
 
 /// Whether a signature is verified before it leaves.

@@ -71,6 +71,11 @@ impl Tbs {
         &self.0
     }
 
+    /// The same, given up.
+    pub(crate) fn into_der(self) -> Vec<u8> {
+        self.0
+    }
+
     /// Bytes to be linted that come from elsewhere.
     pub fn from_der(der: Vec<u8>) -> Tbs {
         Tbs(der)
@@ -81,37 +86,36 @@ impl Tbs {
 pub fn write(template: &Template<'_>) -> Result<Tbs, TemplateError> {
     let signer = template.issuer.map_or(template.public_key, IssuerCertificate::public_key);
     let params = params(template)?;
-    let issuer = issuer_params(template, &params);
-    encode(&params, issuer, template.public_key, signer)
+    match template.issuer {
+        Some(issuer) => encode(&params, issuer.params(), template.public_key, signer),
+        None => encode(&params, &issuer_params(template, &params), template.public_key, signer),
+    }
 }
 
 /// What rcgen is to write.
 pub(crate) fn encode(
     params: &CertificateParams,
-    issuer: CertificateParams,
+    issuer: &CertificateParams,
     public_key: &PublicKey,
     signer: &PublicKey,
 ) -> Result<Tbs, TemplateError> {
     let capture = Capture::of(signer);
-    let issuer = rcgen::Issuer::new(issuer, &capture);
+    let issuer = rcgen::Issuer::from_params(issuer, &capture);
     params.signed_by(public_key, &issuer).map_err(TemplateError::Write)?;
     Ok(Tbs(capture.take()))
 }
 
 /// Of an issuer rcgen wants its name and its key identifier.
 pub(crate) fn issuer_params(template: &Template<'_>, subject: &CertificateParams) -> CertificateParams {
-    let mut params = CertificateParams::default();
     match template.issuer {
-        Some(certificate) => {
-            params.distinguished_name = certificate.name().clone();
-            params.key_identifier_method = KeyIdMethod::PreSpecified(certificate.key_identifier().to_vec());
-        }
+        Some(certificate) => certificate.params().clone(),
         None => {
+            let mut params = CertificateParams::default();
             params.distinguished_name = subject.distinguished_name.clone();
             params.key_identifier_method = subject.key_identifier_method.clone();
+            params
         }
     }
-    params
 }
 
 pub(crate) fn params(template: &Template<'_>) -> Result<CertificateParams, TemplateError> {

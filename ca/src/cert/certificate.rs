@@ -14,7 +14,7 @@ use super::algorithm::{SignatureError, SignedData};
 use super::der::DerError;
 use super::digest::{Fingerprint, KeyId};
 use super::names::SubjectAltName;
-use super::parsing::{self, Fields};
+use super::parsing::{self, Fields, Whole};
 use super::pem::{self, PemError};
 use super::public_key::{KeyError, PublicKey};
 use super::requested::RequestedName;
@@ -22,7 +22,7 @@ use super::serial::{Serial, SerialError};
 
 /// A certificate. Cloning is cheap, equality is that of the DER.
 #[derive(Clone)]
-pub struct Certificate(Arc<Fields>);
+pub struct Certificate(Arc<Whole>);
 
 /// The most octets of one certificate.
 pub(super) const MAX_OCTETS: usize = 64 * 1024;
@@ -166,9 +166,15 @@ impl Certificate {
         Ok(Certificate(Arc::new(parsing::parse(der, None)?)))
     }
 
-    /// Reads one certificate in DER that is to hold `key`, which was read before.
-    pub(crate) fn from_der_for(der: &[u8], key: &PublicKey) -> Result<Certificate, CertificateError> {
-        Ok(Certificate(Arc::new(parsing::parse(der, Some(key))?)))
+    /// One that says this: its to-be-signed part was read before it was signed.
+    pub(crate) fn signed(fields: Fields, der: Vec<u8>) -> Certificate {
+        Certificate(Arc::new(Whole { der, fields }))
+    }
+
+    /// What it says.
+    #[cfg(test)]
+    pub(crate) fn fields(&self) -> &Fields {
+        &self.0.fields
     }
 
     /// Reads exactly one certificate in PEM, under the rule of `cert::pem`.
@@ -198,7 +204,7 @@ impl Certificate {
 
     /// Its serial number.
     pub fn serial(&self) -> Serial {
-        self.0.serial
+        self.0.fields.serial
     }
 
     /// SHA-256 over its DER.
@@ -208,12 +214,12 @@ impl Certificate {
 
     /// The subject's name in DER.
     pub fn subject_raw(&self) -> &[u8] {
-        &self.0.subject
+        &self.0.fields.subject
     }
 
     /// The issuer's name in DER.
     pub fn issuer_raw(&self) -> &[u8] {
-        &self.0.issuer
+        &self.0.fields.issuer
     }
 
     /// The subject's name for people, RFC 4514, safe to print.
@@ -228,22 +234,22 @@ impl Certificate {
 
     /// The subject's last common name as it stands there: unchecked, not safe to print.
     pub fn common_name(&self) -> Option<&str> {
-        self.0.common_name.as_deref()
+        self.0.fields.common_name.as_deref()
     }
 
     /// Start of validity.
     pub fn not_before(&self) -> OffsetDateTime {
-        self.0.not_before
+        self.0.fields.not_before
     }
 
     /// End of validity, included.
     pub fn not_after(&self) -> OffsetDateTime {
-        self.0.not_after
+        self.0.fields.not_after
     }
 
     /// The subject's public key.
     pub fn public_key(&self) -> &PublicKey {
-        &self.0.public_key
+        &self.0.fields.public_key
     }
 
     /// The key's identifier: the SKI extension if it has 20 octets, else computed as for our own.
@@ -254,22 +260,22 @@ impl Certificate {
 
     /// The subjectKeyIdentifier extension as it stands there (§4.2.1.2).
     pub fn subject_key_id(&self) -> Option<&[u8]> {
-        self.0.subject_key_id.as_deref()
+        self.0.fields.subject_key_id.as_deref()
     }
 
     /// The keyIdentifier of the authorityKeyIdentifier extension (§4.2.1.1).
     pub fn authority_key_id(&self) -> Option<&[u8]> {
-        self.0.authority_key_id.as_deref()
+        self.0.fields.authority_key_id.as_deref()
     }
 
     /// Whether basicConstraints say that it is an authority's (§4.2.1.9).
     pub fn is_ca(&self) -> bool {
-        self.0.is_ca
+        self.0.fields.is_ca
     }
 
     /// How many authorities may stand between it and an end entity, if limited.
     pub fn path_length(&self) -> Option<u32> {
-        self.0.path_length
+        self.0.fields.path_length
     }
 
     /// Whether subject and issuer are the same name.
@@ -279,28 +285,28 @@ impl Certificate {
 
     /// The keyUsage extension, if there is one.
     pub fn key_usage(&self) -> Option<KeyUsage> {
-        self.0.key_usage
+        self.0.fields.key_usage
     }
 
     /// The extendedKeyUsage extension, if there is one.
     pub fn extended_key_usage(&self) -> Option<&ExtendedKeyUsage> {
-        self.0.extended_key_usage.as_ref()
+        self.0.fields.extended_key_usage.as_ref()
     }
 
     /// A critical extension that nobody here knows (§4.2): whoever can't understand it must not rely on
     /// the certificate.
     pub fn unknown_critical_extension(&self) -> Option<&str> {
-        self.0.unknown_critical.as_deref()
+        self.0.fields.unknown_critical.as_deref()
     }
 
     /// The subject alternative names that follow our rules, in their order.
     pub fn names(&self) -> Vec<SubjectAltName> {
-        self.0.names.iter().filter_map(|name| name.accept().ok()).collect()
+        self.0.fields.names.iter().filter_map(|name| name.accept().ok()).collect()
     }
 
     /// All subject alternative names as they stand there, unchecked.
     pub fn stated_names(&self) -> &[RequestedName] {
-        &self.0.names
+        &self.0.fields.names
     }
 
     /// Checks that `issuer`'s subject is this certificate's issuer and that its key signed it. Dates

@@ -90,7 +90,7 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), DerError> {
 }
 
 /// Reads a tag and a length at `at`: the identifier octet, where the value begins, how long it is.
-fn header(bytes: &[u8], at: usize, end: usize) -> Result<(u8, usize, usize), DerError> {
+pub(crate) fn header(bytes: &[u8], at: usize, end: usize) -> Result<(u8, usize, usize), DerError> {
     let truncated = DerError::Truncated { at };
     let octets = bytes.get(at..end).unwrap_or_default();
     let (&tag, rest) = octets.split_first().ok_or(truncated.clone())?;

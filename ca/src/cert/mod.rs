@@ -8,7 +8,7 @@
 mod algorithm;
 mod certificate;
 mod csr;
-mod der;
+pub(crate) mod der;
 mod digest;
 mod names;
 mod parsing;
@@ -30,6 +30,7 @@ pub use digest::{Fingerprint, KeyId};
 pub use names::{
     CommonName, DnsName, EmailAddress, NameError, Script, Slug, SubjectAltName, UriName, printable,
 };
+pub(crate) use parsing::Fields;
 pub use path::{MAX_CANDIDATES, MAX_INTERMEDIATES, PathError, Purpose, date, verify_path};
 pub use pem::PemError;
 pub use public_key::{KeyError, PublicKey};

@@ -3,7 +3,7 @@
 use time::OffsetDateTime;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::ParsedExtension;
-use x509_parser::prelude::FromDer;
+use x509_parser::prelude::{FromDer, TbsCertificate};
 
 use super::certificate::{CertificateError, ExtendedKeyUsage, KeyUsage, MAX_OCTETS, check_size};
 use super::der;
@@ -12,8 +12,8 @@ use super::requested::RequestedName;
 use super::serial::Serial;
 
 /// What a certificate says.
-pub(super) struct Fields {
-    pub der: Vec<u8>,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Fields {
     pub serial: Serial,
     pub subject: Vec<u8>,
     pub issuer: Vec<u8>,
@@ -31,8 +31,14 @@ pub(super) struct Fields {
     pub unknown_critical: Option<String>,
 }
 
+/// What [`Certificate`](super::Certificate) holds: the bytes and what they say.
+pub(super) struct Whole {
+    pub der: Vec<u8>,
+    pub fields: Fields,
+}
+
 /// Reads a certificate; `known` is a key that it probably holds and that was read before.
-pub(super) fn parse(der: &[u8], known: Option<&PublicKey>) -> Result<Fields, CertificateError> {
+pub(super) fn parse(der: &[u8], known: Option<&PublicKey>) -> Result<Whole, CertificateError> {
     check_size(der.len(), MAX_OCTETS)?;
     der::check(der).map_err(|source| CertificateError::Der { source })?;
     let (_, certificate) =
@@ -41,42 +47,51 @@ pub(super) fn parse(der: &[u8], known: Option<&PublicKey>) -> Result<Fields, Cer
     if tbs.signature != certificate.signature_algorithm {
         return Err(CertificateError::AlgorithmMismatch);
     }
-    let mut fields = Fields {
-        der: der.to_vec(),
-        serial: Serial::from_der_content(tbs.raw_serial())
-            .map_err(|source| CertificateError::Serial { source })?,
-        subject: tbs.subject.as_raw().to_vec(),
-        issuer: tbs.issuer.as_raw().to_vec(),
-        common_name: tbs
-            .subject
-            .iter_common_name()
-            .last()
-            .and_then(|name| name.as_str().ok())
-            .map(str::to_owned),
-        not_before: tbs.validity.not_before.to_datetime(),
-        not_after: tbs.validity.not_after.to_datetime(),
-        // Whether its point is on its curve is not asked twice of one key.
-        public_key: match known.filter(|known| known.spki_der() == tbs.subject_pki.raw) {
-            Some(known) => known.clone(),
-            None => PublicKey::from_spki(tbs.subject_pki.raw)
-                .map_err(|source| CertificateError::Key { source })?,
-        },
-        subject_key_id: None,
-        authority_key_id: None,
-        is_ca: false,
-        path_length: None,
-        key_usage: None,
-        extended_key_usage: None,
-        names: Vec::new(),
-        unknown_critical: None,
-    };
-    read_extensions(&certificate, &mut fields)?;
-    Ok(fields)
+    Ok(Whole { der: der.to_vec(), fields: Fields::of_tbs(tbs, known)? })
 }
 
-fn read_extensions(certificate: &X509Certificate<'_>, fields: &mut Fields) -> Result<(), CertificateError> {
+impl Fields {
+    /// What a TBSCertificate says; `known` is a key that it probably holds and that was read before.
+    pub(crate) fn of_tbs(
+        tbs: &TbsCertificate<'_>,
+        known: Option<&PublicKey>,
+    ) -> Result<Fields, CertificateError> {
+        let mut fields = Fields {
+            serial: Serial::from_der_content(tbs.raw_serial())
+                .map_err(|source| CertificateError::Serial { source })?,
+            subject: tbs.subject.as_raw().to_vec(),
+            issuer: tbs.issuer.as_raw().to_vec(),
+            common_name: tbs
+                .subject
+                .iter_common_name()
+                .last()
+                .and_then(|name| name.as_str().ok())
+                .map(str::to_owned),
+            not_before: tbs.validity.not_before.to_datetime(),
+            not_after: tbs.validity.not_after.to_datetime(),
+            // Whether its point is on its curve is not asked twice of one key.
+            public_key: match known.filter(|known| known.spki_der() == tbs.subject_pki.raw) {
+                Some(known) => known.clone(),
+                None => PublicKey::from_spki(tbs.subject_pki.raw)
+                    .map_err(|source| CertificateError::Key { source })?,
+            },
+            subject_key_id: None,
+            authority_key_id: None,
+            is_ca: false,
+            path_length: None,
+            key_usage: None,
+            extended_key_usage: None,
+            names: Vec::new(),
+            unknown_critical: None,
+        };
+        read_extensions(tbs, &mut fields)?;
+        Ok(fields)
+    }
+}
+
+fn read_extensions(tbs: &TbsCertificate<'_>, fields: &mut Fields) -> Result<(), CertificateError> {
     let mut seen = std::collections::BTreeSet::new();
-    for extension in certificate.extensions() {
+    for extension in tbs.extensions() {
         let refuse = || CertificateError::Extension { oid: extension.oid.to_id_string() };
         if !seen.insert(extension.oid.as_bytes()) {
             return Err(refuse());

@@ -19,6 +19,9 @@ pub struct PublicKey {
     /// Where the BIT STRING's value begins; it ends with `spki`.
     value_at: usize,
     key_type: KeyType,
+    /// Both are asked for several times whenever the key is met.
+    digest: [u8; 32],
+    key_id: KeyId,
 }
 
 /// Why a public key can't be used at all.
@@ -83,7 +86,13 @@ impl PublicKey {
         let value = value.as_bytes().ok_or_else(|| malformed("the key has unused bits"))?;
         let key_type = key_type(algorithm, value)?;
         check_form(key_type, value)?;
-        Ok(PublicKey { spki: spki_der.to_vec(), value_at: spki_der.len() - value.len(), key_type })
+        Ok(PublicKey {
+            spki: spki_der.to_vec(),
+            value_at: spki_der.len() - value.len(),
+            key_type,
+            digest: sha256(spki_der),
+            key_id: KeyId::of_bit_string(value),
+        })
     }
 
     /// Checks that the point of an elliptic key is on its curve; aws-lc does the checks of SP 800-56A §5.6.2.3.
@@ -112,12 +121,12 @@ impl PublicKey {
 
     /// SHA-256 over the SubjectPublicKeyInfo: what a blocked key is remembered by.
     pub fn digest(&self) -> [u8; 32] {
-        sha256(&self.spki)
+        self.digest
     }
 
     /// The key's identifier as our certificates carry it.
     pub fn key_id(&self) -> KeyId {
-        KeyId::of_bit_string(self.bit_string())
+        self.key_id
     }
 
     /// Checks everything that is known to make a key of this kind weak.

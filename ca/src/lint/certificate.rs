@@ -2,13 +2,14 @@
 
 use std::borrow::Cow;
 
-use der::{Decode, Encode};
 use time::OffsetDateTime;
 use x509_parser::prelude::{FromDer, TbsCertificate, X509Version};
 use x509_parser::time::ASN1Time;
 
-use super::{Findings, ForCertificate, LintError, Linted, Rule, extensions, signature_algorithm, unreadable};
-use crate::cert::{KeyError, KeyId, PublicKey, date};
+use super::{
+    Findings, ForCertificate, LintError, Linted, Rule, extensions, form, signature_algorithm, unreadable,
+};
+use crate::cert::{Fields, KeyError, KeyId, PublicKey, date};
 use crate::issuer::IssuerCertificate;
 use crate::profile::ProfileKind;
 use crate::template::{Tbs, Template};
@@ -20,21 +21,18 @@ pub fn certificate(
     now: OffsetDateTime,
 ) -> Result<Linted<ForCertificate>, LintError> {
     let der = tbs.der();
-    // A second parser, strict about DER: what it writes back must be what it read.
-    let strict = x509_cert::TbsCertificate::from_der(der).map_err(|e| unreadable(e.to_string()))?;
-    let again = strict.to_der().map_err(|e| unreadable(e.to_string()))?;
-    let (rest, parsed) = TbsCertificate::from_der(der).map_err(|e| unreadable(e.to_string()))?;
     let mut findings = Findings::default();
+    // A second reader, strict about the form.
+    let algorithm = form::read(der, &mut findings)?;
+    let (rest, parsed) = TbsCertificate::from_der(der).map_err(|e| unreadable(e.to_string()))?;
     findings.demand(Rule::Encoding, rest.is_empty(), || format!("{} octets too many", rest.len()));
-    findings.demand(Rule::Encoding, again == der, || "not in its only form".to_owned());
 
     let signer = asked.issuer.map_or(asked.public_key, IssuerCertificate::public_key);
     version(&mut findings, &parsed);
     serial(&mut findings, &parsed, asked);
     let expected = signature_algorithm(signer.key_type());
-    let algorithm = strict.signature().to_der().unwrap_or_default();
     findings.demand(Rule::SignatureAlgorithm, algorithm == expected, || {
-        format!("{} is not what a {} key signs with", hex::encode(&algorithm), signer.key_type())
+        format!("{} is not what a {} key signs with", hex::encode(algorithm), signer.key_type())
     });
     issuer(&mut findings, &parsed, asked);
     validity(&mut findings, &parsed, asked, now);
@@ -42,7 +40,9 @@ pub fn certificate(
     public_key(&mut findings, &parsed, asked);
     extensions::check(&mut findings, &parsed, asked);
     findings.into_result()?;
-    Ok(Linted::new(der.to_vec(), signer))
+    let read =
+        Fields::of_tbs(&parsed, Some(asked.public_key)).map_err(|error| unreadable(error.to_string()))?;
+    Ok(Linted::new(tbs.into_der(), signer, ForCertificate(read)))
 }
 
 fn version(findings: &mut Findings, parsed: &TbsCertificate<'_>) {

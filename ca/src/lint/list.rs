@@ -34,7 +34,7 @@ pub fn list(
     let read = Lint { findings: &mut findings, issuer, previous, now };
     read.whole(&tbs).map_err(|error| unreadable(error.to_string()))?;
     findings.into_result()?;
-    Ok(Linted::new(tbs, issuer.public_key()))
+    Ok(Linted::new(tbs, issuer.public_key(), ForList(())))
 }
 
 struct Lint<'a> {

@@ -7,27 +7,27 @@
 
 mod certificate;
 mod extensions;
+mod form;
 mod list;
 mod names;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
-use std::marker::PhantomData;
 
 pub use certificate::certificate;
 pub use list::list;
 
-use crate::cert::PublicKey;
+use crate::cert::{Fields, PublicKey};
 use crate::key::KeyType;
 
-/// Marks linted bytes as a TBSCertificate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ForCertificate {}
+/// Marks linted bytes as a TBSCertificate, and holds what was read there: nobody need read it again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForCertificate(Fields);
 
 /// Marks linted bytes as a TBSCertList.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ForList {}
+pub struct ForList(());
 
 /// To-be-signed bytes that broke no rule, for one signer's key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,14 +35,14 @@ pub struct Linted<K> {
     tbs: Vec<u8>,
     algorithm: &'static [u8],
     signer: [u8; 32],
-    kind: PhantomData<K>,
+    kind: K,
 }
 
 impl<K> Linted<K> {
     /// Only this module's submodules get here, with no finding left.
-    fn new(tbs: Vec<u8>, signer: &PublicKey) -> Linted<K> {
+    fn new(tbs: Vec<u8>, signer: &PublicKey, kind: K) -> Linted<K> {
         let algorithm = signature_algorithm(signer.key_type());
-        Linted { tbs, algorithm, signer: signer.digest(), kind: PhantomData }
+        Linted { tbs, algorithm, signer: signer.digest(), kind }
     }
 
     /// The bytes.
@@ -63,6 +63,13 @@ impl<K> Linted<K> {
     /// SHA-256 of the key (SPKI) that they were linted for.
     pub(crate) fn signer(&self) -> &[u8; 32] {
         &self.signer
+    }
+}
+
+impl Linted<ForCertificate> {
+    /// What the bytes say, and the bytes.
+    pub(crate) fn into_read(self) -> (Fields, Vec<u8>) {
+        (self.kind.0, self.tbs)
     }
 }
 

@@ -84,7 +84,7 @@ fn with_pki(
     let mut public_key = key.public_key().clone();
     bend(Bend { params: &mut params, issuer: &mut issuer_params, key: &mut public_key });
     let signer = issuer.map_or(&public_key, |issuer| issuer.public_key());
-    let tbs = template::encode(&params, issuer_params, &public_key, signer).unwrap();
+    let tbs = template::encode(&params, &issuer_params, &public_key, signer).unwrap();
     certificate(Tbs::from_der(patch(tbs.der().to_vec())), &asked, now)
 }
 
