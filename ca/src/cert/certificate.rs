@@ -163,7 +163,7 @@ impl ExtendedKeyUsage {
 impl Certificate {
     /// Reads one certificate in DER.
     pub fn from_der(der: &[u8]) -> Result<Certificate, CertificateError> {
-        Ok(Certificate(Arc::new(parsing::parse(der, None)?)))
+        Ok(Certificate(Arc::new(parsing::parse(der)?)))
     }
 
     /// One that says this: its to-be-signed part was read before it was signed.

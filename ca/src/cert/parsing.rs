@@ -37,8 +37,8 @@ pub(super) struct Whole {
     pub fields: Fields,
 }
 
-/// Reads a certificate; `known` is a key that it probably holds and that was read before.
-pub(super) fn parse(der: &[u8], known: Option<&PublicKey>) -> Result<Whole, CertificateError> {
+/// Reads a certificate.
+pub(super) fn parse(der: &[u8]) -> Result<Whole, CertificateError> {
     check_size(der.len(), MAX_OCTETS)?;
     der::check(der).map_err(|source| CertificateError::Der { source })?;
     let (_, certificate) =
@@ -47,7 +47,7 @@ pub(super) fn parse(der: &[u8], known: Option<&PublicKey>) -> Result<Whole, Cert
     if tbs.signature != certificate.signature_algorithm {
         return Err(CertificateError::AlgorithmMismatch);
     }
-    Ok(Whole { der: der.to_vec(), fields: Fields::of_tbs(tbs, known)? })
+    Ok(Whole { der: der.to_vec(), fields: Fields::of_tbs(tbs, None)? })
 }
 
 impl Fields {
