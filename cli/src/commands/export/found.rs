@@ -61,6 +61,12 @@ impl Ours {
         !bundle.is_empty() && bundle.iter().all(|one| self.0.iter().any(|ours| ours.der() == one.der()))
     }
 
+    /// Whether one of our authorities signed a certificate.
+    fn issued(&self, certificate: &Certificate) -> bool {
+        let mut named = self.0.iter().filter(|ours| ours.subject_raw() == certificate.issuer_raw());
+        named.any(|ours| certificate.verify_signed_by(ours).is_ok())
+    }
+
     /// Whether one of our authorities signed a list.
     fn signed(&self, list: &[u8]) -> bool {
         let Ok(list) = ParsedList::read(list) else { return false };
@@ -100,6 +106,7 @@ pub fn changed<'a>(
 /// not finished: it may have been placed before its certificate.
 pub fn leaf(
     plan: &Plan,
+    ours: &Ours,
     pending: Option<&str>,
     connection: &Connection,
 ) -> Result<Option<There>, CommandError> {
@@ -119,7 +126,7 @@ pub fn leaf(
             Some(_) | None => Ok(None),
         };
     };
-    let Some(shown) = known(&certificate, connection)? else { return refuse(&certificate_name) };
+    let Some(shown) = known(&certificate, ours, connection)? else { return refuse(&certificate_name) };
     let key = match key {
         Some(pem) if !is_pending => match belonging(&pem, &shown) {
             Some(key) => Some(key),
@@ -131,10 +138,10 @@ pub fn leaf(
 }
 
 /// What the inventory knows of the first certificate of a file; `None` if it is not one that we issued.
-fn known(pem: &[u8], connection: &Connection) -> Result<Option<Shown>, CommandError> {
+fn known(pem: &[u8], ours: &Ours, connection: &Connection) -> Result<Option<Shown>, CommandError> {
     let first = Certificate::pem_bundle(pem).ok().and_then(|bundle| bundle.into_iter().next());
     // An authority's certificate is nobody's own.
-    let Some(first) = first.filter(|first| !first.is_ca()) else { return Ok(None) };
+    let Some(first) = first.filter(|first| !first.is_ca() && ours.issued(first)) else { return Ok(None) };
     match connection.call(Show { selector: Selector::Pem(first.to_pem()) }) {
         Ok(shown) => Ok(shown.into_iter().next()),
         Err(error) if error.kind == Kind::NotFound => Ok(None),

@@ -91,7 +91,7 @@ pub fn lay(plan: &Plan, context: &mut Context) -> Result<Laid, CommandError> {
     let wanted = wanted.into_iter().chain(plan.whose.list().zip(list.as_deref().map(str::as_bytes)));
     // What is not ours is found before anything is issued.
     let changed = found::changed(plan, &ours, wanted)?;
-    let leaf = leaf::leaf(plan, &exported, &connection, context)?;
+    let leaf = leaf::leaf(plan, &exported, &ours, &connection, context)?;
     drop(connection);
     let mut warnings = leaf.warnings.clone();
     let key = key(plan, &leaf, &mut warnings)?;

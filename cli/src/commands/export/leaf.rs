@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 use super::{
     Named, Plan, Whose,
     decide::{KeyThere, Step, Wanted, decide},
-    found::{self, There},
+    found::{self, Ours, There},
 };
 use crate::{
     connect::Connection,
@@ -92,6 +92,7 @@ impl Plan {
 pub fn leaf(
     plan: &Plan,
     exported: &Exported,
+    ours: &Ours,
     connection: &Connection,
     context: &Context,
 ) -> Result<Leaf, CommandError> {
@@ -100,7 +101,7 @@ pub fn leaf(
         Some(Decoded::Pending(pending)) => Some(pending),
         Some(Decoded::Foreign | Decoded::Torn) | None => None,
     };
-    let there = found::leaf(plan, pending.as_ref().map(|pending| pending.key.as_str()), connection)?;
+    let there = found::leaf(plan, ours, pending.as_ref().map(|pending| pending.key.as_str()), connection)?;
     let request = plan.request(there.as_ref().map(|there| &there.shown.certificate))?;
     let digest = plan.digest(&request);
     let is_unfinished = pending.as_ref().is_some_and(|pending| pending.request == digest);
