@@ -134,11 +134,10 @@ pub(crate) async fn answer<O: Operation>(
             _ => None,
         };
         drop(place);
-        answer.map_err(|error| (error, elsewhere))
+        (answer, elsewhere)
     });
     let (answer, elsewhere) = match running.await {
-        Ok(Err((error, elsewhere))) => (Ok(Err(error)), elsewhere),
-        Ok(Ok(reply)) => (Ok(Ok(reply)), None),
+        Ok((answer, elsewhere)) => (Ok(answer), elsewhere),
         Err(panicked) => (Err(panicked), None),
     };
     let mut response = told(answer)?;
