@@ -46,7 +46,7 @@ use crate::snapshot::{Snapshot, SnapshotFile};
 use crate::sync::mpsc::SyncSender;
 use crate::sync::thread::JoinHandle;
 use crate::sync::{Mutex, PoisonError};
-use crate::{Batch, Direction, Entry, Error, Key, KeyRange, Sequence, Stored, Tip};
+use crate::{Batch, Direction, Entry, Error, Key, KeyRange, Measured, Sequence, Stored, Tip};
 use head::HeadFile;
 use index::{Change, Slot};
 use lock::Lock;
@@ -116,6 +116,10 @@ impl Embedded {
 
     pub(crate) fn wait(&self, after: Sequence, timeout: Duration) -> Sequence {
         self.0.shared.wait(after, timeout)
+    }
+
+    pub(crate) fn measured(&self) -> Measured {
+        self.0.shared.meter.read(self.0.shared.queue.len())
     }
 
     pub(crate) fn tip_at(&self, sequence: Sequence) -> Result<Tip, Error> {

@@ -22,6 +22,7 @@ mod entry;
 mod error;
 pub mod file;
 mod key;
+mod measure;
 mod memory;
 pub mod seal;
 mod snapshot;
@@ -46,6 +47,7 @@ pub use embedded::{
 pub use entry::{Class, Entry, Epoch, Sequence, Version};
 pub use error::Error;
 pub use key::{Key, KeyRange};
+pub use measure::Measured;
 pub use snapshot::{Snapshot, SnapshotFile};
 pub use table::{Format, Record, Table, Versioned};
 
@@ -211,6 +213,15 @@ impl Store {
         match &self.engine {
             Engine::Memory(engine) => engine.wait(after, timeout),
             Engine::Embedded(engine) => engine.wait(after, timeout),
+        }
+    }
+
+    /// How long group commits took since the store was opened, and how many batches wait. A store in
+    /// memory has nothing to tell.
+    pub fn measured(&self) -> Measured {
+        match &self.engine {
+            Engine::Memory(_) => Measured::default(),
+            Engine::Embedded(engine) => engine.measured(),
         }
     }
 

@@ -7,7 +7,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::catchup::{self, Check};
 use super::frame::Builder;
@@ -85,7 +85,11 @@ impl Committer {
             let failure = shared.state().failure.clone();
             match failure {
                 Some(failure) => refuse_all(group, || failure.error()),
-                None => self.commit(group),
+                None => {
+                    let (begun, batches) = (Instant::now(), group.len());
+                    self.commit(group);
+                    shared.meter.note(begun.elapsed(), batches);
+                }
             }
         }
         shared.desk.close();

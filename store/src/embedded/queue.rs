@@ -80,6 +80,11 @@ impl Queue {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How many batches wait.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().work.len()
+    }
+
     /// Adds work, or answers at once that there is no room.
     pub(crate) fn push(&self, work: Work, limits: &Limits) {
         let mut waiting = self.lock();

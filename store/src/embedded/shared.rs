@@ -14,6 +14,7 @@ use super::layout::Limits;
 use super::queue::Queue;
 use super::view::{Behind, Indexed, View};
 use crate::chain::writes;
+use crate::measure::Meter;
 use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use crate::{Direction, Entry, Epoch, Error, KeyRange, Sequence};
 
@@ -46,6 +47,7 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) queue: Queue,
     pub(crate) desk: Desk,
+    pub(crate) meter: Meter,
     /// `None` once the store is closed, or its index failed for good.
     pub(crate) view: RwLock<Option<View>>,
     state: Mutex<State>,
@@ -60,6 +62,7 @@ impl Shared {
             limits,
             queue: Queue::default(),
             desk: Desk::default(),
+            meter: Meter::default(),
             view: RwLock::new(Some(view)),
             state: Mutex::new(state),
             moved: Condvar::new(),
