@@ -97,6 +97,25 @@ impl Tally {
         Ok(live)
     }
 
+    /// How many certificates each authority has issued, expired and revoked ones included.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn issued_by(&self) -> Result<BTreeMap<KeyId, u64>, Error> {
+        self.counted(|state| Ok(by_issuer(state.counts.iter())))
+    }
+
+    /// How many certificates of each authority end today or on one of the next `days` days (UTC), revoked
+    /// ones included. Days are counted whole: no certificate is looked at.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn ending_within(&self, days: u32, now: OffsetDateTime) -> Result<BTreeMap<KeyId, u64>, Error> {
+        let today = now.unix_timestamp().div_euclid(DAY);
+        let days = today..=today.saturating_add(i64::from(days));
+        self.counted(|state| Ok(by_issuer(state.counts.iter().filter(|((_, day), _)| days.contains(day)))))
+    }
+
     /// Keeps the counts as a record if much has been committed since the last one.
     ///
     /// # Errors
@@ -190,6 +209,14 @@ pub enum Kept {
     Now,
 }
 
+fn by_issuer<'a>(counts: impl Iterator<Item = (&'a (KeyId, i64), &'a u64)>) -> BTreeMap<KeyId, u64> {
+    let mut summed = BTreeMap::new();
+    for ((issuer, _), count) in counts {
+        *summed.entry(*issuer).or_default() += count;
+    }
+    summed
+}
+
 /// The day on which the certificate of an entry of the index by expiry ends; `None` for other keys.
 fn day_of(key: &Key) -> Option<i64> {
     Some(index::expiry_of(key)?.div_euclid(DAY))
@@ -244,6 +271,21 @@ mod tests {
             assert_eq!(live(tally, 1, offset + 1), 2);
             assert_eq!(live(tally, 3, offset + 1), 0);
         }
+    }
+
+    #[test]
+    fn those_that_end_soon_are_counted_by_whole_days() {
+        let pki = Pki::new();
+        let tally = Tally::new(pki.store.clone());
+        [1, 7, 8, 30].iter().for_each(|days| issue(&pki, &format!("client-{days}"), *days));
+        let issuing = pki.made.issuing.certificate().key_id();
+        let soon = |days, now| tally.ending_within(days, now).unwrap().get(&issuing).copied().unwrap_or(0);
+        let first = crate::inventory::by_name(&pki.store, "client-1").unwrap()[0].record.ends();
+        let today = first - Duration::DAY;
+        assert_eq!([0, 1, 6, 7, 8, 30].map(|days| soon(days, today)), [0, 1, 1, 2, 3, 4]);
+        assert_eq!(soon(0, first), 1, "the day counts until it is over");
+        assert_eq!(soon(30, first + Duration::DAY), 3, "one has ended");
+        assert_eq!(tally.issued_by().unwrap(), BTreeMap::from([(issuing, 4)]));
     }
 
     #[test]

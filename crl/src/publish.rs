@@ -221,13 +221,18 @@ impl Publisher {
     pub fn lists(&self, now: OffsetDateTime) -> Result<Vec<Published>, Error> {
         let mut lists = Vec::new();
         for authority in self.kept(now)?.iter() {
-            let issuer = authority.key_id;
-            let size = self.files.own_size(&issuer);
-            if let (Some(last), Some(size)) = (build::last(&self.store, &issuer)?, size) {
-                lists.push(Published::new(issuer, &last.record, size));
-            }
+            lists.extend(self.list_of(&authority.key_id)?);
         }
         Ok(lists)
+    }
+
+    /// An authority's list as it stands; `None` if it was never published, or is not in the directory.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn list_of(&self, issuer: &KeyId) -> Result<Option<Published>, Error> {
+        let Some(size) = self.files.own_size(issuer) else { return Ok(None) };
+        Ok(build::last(&self.store, issuer)?.map(|last| Published::new(*issuer, &last.record, size)))
     }
 
     pub(crate) fn kept(&self, now: OffsetDateTime) -> Result<Kept, Error> {
