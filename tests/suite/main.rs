@@ -43,6 +43,7 @@ mod remote;
 mod renew;
 mod revoke;
 mod routes;
+mod scanners;
 mod snapshots;
 mod tour;
 mod trust;
