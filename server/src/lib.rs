@@ -3,6 +3,7 @@
 mod archive;
 pub mod challenge;
 pub mod clock;
+mod counters;
 pub mod dial;
 pub mod http;
 pub mod jobs;

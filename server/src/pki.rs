@@ -41,6 +41,7 @@ use trust::Gate;
 use trust::local::throttle::{Pace, Slots, Throttle};
 
 use crate::challenge::ChallengeBoard;
+use crate::counters::Counters;
 use crate::http::public::Shelf;
 use crate::jobs::Failures;
 use crate::layout::Layout;
@@ -92,6 +93,7 @@ struct Shared {
     sealing: OnceLock<Arc<SealingKey>>,
     challenges: ChallengeBoard,
     failures: Failures,
+    counters: Arc<Counters>,
     shelf: Shelf,
     public: ArcSwap<ListenerState>,
     https: ArcSwap<ListenerState>,
@@ -232,6 +234,11 @@ impl Pki {
         &self.shared.failures
     }
 
+    /// What is counted for the metrics.
+    pub(crate) fn counters(&self) -> &Arc<Counters> {
+        &self.shared.counters
+    }
+
     /// What has become of the public listener; off unless a service runs in this process.
     pub fn public_state(&self) -> ListenerState {
         (**self.shared.public.load()).clone()
@@ -304,6 +311,7 @@ impl Pki {
                 sealing: OnceLock::new(),
                 challenges: ChallengeBoard::default(),
                 failures: Failures::default(),
+                counters: Arc::default(),
                 shelf: Shelf::default(),
                 public: ArcSwap::from_pointee(ListenerState::Off),
                 https: ArcSwap::from_pointee(ListenerState::Off),

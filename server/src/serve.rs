@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::counters::Listener;
 use crate::http::{Desk, socket_router};
 use crate::limits::Limits;
 use crate::listen::{self, LocalSocket, SocketMode, Stop, Terms};
@@ -140,7 +141,8 @@ pub async fn serve(
             lifetime: None,
         };
         let router = socket_router(desk.clone());
-        tasks.spawn(listen::serve(socket, router, limits.clone(), terms, stop.clone()));
+        let open = pki.counters().open(Listener::Socket).clone();
+        tasks.spawn(listen::serve(socket, router, limits.clone(), terms, open, stop.clone()));
     }
     tasks.spawn(door::keep(public_door, public, seats.public, limits.clone(), stop.clone()));
     tasks.spawn(door::keep(https_door, https, seats.https, limits.clone(), stop.clone()));

@@ -24,6 +24,7 @@ mod issue_client;
 mod issue_server;
 mod list;
 mod man;
+mod metrics;
 mod passwd;
 mod project;
 mod reference;
@@ -67,6 +68,7 @@ pub enum Command {
     Passwd(passwd::Args),
     Doctor(doctor::Args),
     Export(export::Args),
+    Metrics(metrics::Args),
     Backup(backup::Args),
     Restore(restore::Args),
     Config(config::Args),
@@ -108,6 +110,7 @@ impl Command {
             Command::Restore(args) => restore::run(&args, context),
             Command::Doctor(args) => doctor::run(&args, context),
             Command::Export(args) => export::run(args, context),
+            Command::Metrics(args) => metrics::run(&args, context),
             Command::Config(args) => config::run(args, context),
             Command::Set(args) => set::set(&args, context),
             Command::Get(args) => set::get(&args, context),

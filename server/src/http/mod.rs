@@ -4,19 +4,24 @@
 
 pub(crate) mod backup;
 mod lxd;
+mod metrics;
 pub mod openapi;
 pub(crate) mod operation;
 pub mod problem;
 pub(crate) mod public;
+mod told;
 
 use std::sync::Arc;
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use tokio::sync::Semaphore;
 use trust::Action;
 
+use self::told::Told;
 use crate::Pki;
+use crate::counters::Listener;
 use crate::limits::Limits;
 use crate::ops::local::Authenticate;
 use crate::ops::{self, Operation};
@@ -153,6 +158,7 @@ operations! {
     ops::issue::Issue,
     ops::issue::IssueMany,
     ops::issue::Renew,
+    ops::metrics::Metrics,
     ops::local::PassphraseSet,
     ops::local::PassphraseShow,
     ops::revoke::Release,
@@ -197,6 +203,12 @@ pub fn routes() -> Vec<Route> {
         path: openapi::PATH.to_owned(),
         access: Access::Trusted,
     });
+    routes.push(Route {
+        listener: "socket",
+        methods: "GET",
+        path: metrics::PATH.to_owned(),
+        access: Access::Permitted(Action::Metrics),
+    });
     routes.extend(lxd::routes());
     routes.extend(public::routes());
     routes
@@ -204,7 +216,8 @@ pub fn routes() -> Vec<Route> {
 
 /// What the HTTPS listener answers. All that the socket does, it does too, for those who are let in.
 pub(crate) fn https_router(desk: Desk) -> Router {
-    lxd::router(operation_router(), desk)
+    let told = from_fn_with_state(Told::of(&desk.pki, Listener::Https), told::tell);
+    lxd::router(operation_router(), desk).layer(told)
 }
 
 /// What the socket answers.
@@ -212,8 +225,10 @@ pub(crate) fn socket_router(desk: Desk) -> Router {
     operation_router()
         .route(&path::<Authenticate>(), post(operation::authenticate))
         .route(openapi::PATH, get(openapi::answer))
+        .route(metrics::PATH, get(metrics::answer))
         .route(BACKUP_PATH, post(backup::answer))
         .fallback(operation::unknown)
         .method_not_allowed_fallback(operation::wrong_method)
+        .layer(from_fn_with_state(Told::of(&desk.pki, Listener::Socket), told::tell))
         .with_state(desk)
 }

@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use trust::{Action, Presented};
 use utoipa::ToSchema;
 
-use super::{Access, BACKUP_PATH, Desk, VERSION, lxd, operation, path, problem};
+use super::{Access, BACKUP_PATH, Desk, VERSION, lxd, metrics, operation, path, problem};
 use crate::clock;
 use crate::ops::Operation;
 use crate::ops::backup::BackupRequest;
@@ -219,6 +219,7 @@ fn fill(document: &mut Document) {
     }});
     let described = document.endpoint("openapi", "service", Access::Trusted, "This document.", itself);
     document.add("get", PATH, described);
+    metrics::describe(document);
     public::describe(document);
 }
 

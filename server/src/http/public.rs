@@ -19,6 +19,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
+use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_MODIFIED_SINCE,
@@ -29,9 +30,11 @@ use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 
+use super::told::{self, Told};
 use super::{Access, Route};
 use crate::Pki;
 use crate::clock;
+use crate::counters::Listener;
 
 use content::Content;
 
@@ -148,7 +151,8 @@ pub(crate) fn described() -> Vec<(String, &'static str, &'static str)> {
 
 /// What the public listener answers.
 pub(crate) fn router(pki: Pki) -> Router {
-    Router::new().fallback(answer).with_state(pki)
+    let told = from_fn_with_state(Told::of(&pki, Listener::Public), told::tell);
+    Router::new().fallback(answer).layer(told).with_state(pki)
 }
 
 /// Whether a path is one of the public listener's.

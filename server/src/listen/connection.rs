@@ -24,6 +24,7 @@ use tower::ServiceExt;
 
 use super::deadline::Deadlined;
 use super::origins::Origins;
+use crate::counters::Gauge;
 use crate::limits::Limits;
 
 /// Tells every loop to stop. A clone stops the same loops.
@@ -101,8 +102,16 @@ pub(crate) struct Terms {
 /// How long to wait after an accept that failed: the usual cause is that files have run out.
 const AFTER_FAILURE: Duration = Duration::from_millis(100);
 
-/// Serves connections until told to stop, then lets requests under way finish within the limits.
-pub(crate) async fn serve<A: Accept>(door: A, router: Router, limits: Arc<Limits>, terms: Terms, stop: Stop) {
+/// Serves connections until told to stop, then lets requests under way finish within the limits. Those that
+/// are open are counted in `open`.
+pub(crate) async fn serve<A: Accept>(
+    door: A,
+    router: Router,
+    limits: Arc<Limits>,
+    terms: Terms,
+    open: Gauge,
+    stop: Stop,
+) {
     let graceful = GracefulShutdown::new();
     let room = Arc::new(Semaphore::new(terms.connections));
     let origins = Origins::default();
@@ -134,10 +143,10 @@ pub(crate) async fn serve<A: Accept>(door: A, router: Router, limits: Arc<Limits
             continue;
         };
         let life = Life { door: door.clone(), router: router.clone(), limits: limits.clone(), terms };
-        let (watcher, stop) = (graceful.watcher(), stop.clone());
+        let (watcher, stop, inside) = (graceful.watcher(), stop.clone(), open.enter());
         tokio::spawn(async move {
             life.live(arrived, watcher, stop).await;
-            drop((place, origin));
+            drop((place, origin, inside));
         });
     }
     drop(door);

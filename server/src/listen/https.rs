@@ -4,6 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use rustls::HandshakeKind;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
@@ -13,6 +14,7 @@ use trust::Presented;
 use super::Error;
 use super::connection::Accept;
 use super::public::bind;
+use crate::counters::Words;
 use crate::pki::Ends;
 use crate::tls::{Tls, presented};
 use crate::{Pki, clock};
@@ -77,6 +79,56 @@ impl HttpsListener {
             Err(_panicked) => tracing::error!("reading the service's certificate stopped at a defect"),
         }
     }
+
+    async fn shake_hands(
+        &self,
+        stream: TcpStream,
+        remote: SocketAddr,
+    ) -> io::Result<(TlsStream<TcpStream>, Caller)> {
+        stream.set_nodelay(true)?;
+        let local = stream.local_addr()?;
+        self.refresh().await;
+        let stream = self.acceptor.accept(stream).await?;
+        // A resumed session has the certificate of the handshake that it goes back to.
+        let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+        let presented =
+            presented(chain).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        Ok((stream, Caller { remote, local, presented: Arc::new(presented) }))
+    }
+}
+
+/// A handshake that is under way: whoever breaks it off because it takes too long drops it.
+struct Handshake<'a> {
+    counts: &'a Words,
+    result: &'static str,
+}
+
+impl<'a> Handshake<'a> {
+    fn begin(counts: &'a Words) -> Handshake<'a> {
+        Handshake { counts, result: "broken-off" }
+    }
+
+    fn end(mut self, result: &'static str) {
+        self.result = result;
+    }
+}
+
+impl Drop for Handshake<'_> {
+    fn drop(&mut self) {
+        self.counts.count(self.result);
+    }
+}
+
+/// Why a handshake failed, in one word for the metrics.
+fn reason(error: &io::Error) -> &'static str {
+    match error.get_ref().and_then(|source| source.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::AlertReceived(_)) => "alert-received",
+        Some(rustls::Error::InvalidCertificate(_)) => "certificate",
+        Some(rustls::Error::PeerIncompatible(_)) => "incompatible",
+        Some(_) => "malformed",
+        None if error.kind() == io::ErrorKind::InvalidData => "certificate",
+        None => "connection-lost",
+    }
 }
 
 impl Accept for HttpsListener {
@@ -96,15 +148,20 @@ impl Accept for HttpsListener {
         &self,
         (stream, remote): (TcpStream, SocketAddr),
     ) -> io::Result<(TlsStream<TcpStream>, Caller)> {
-        stream.set_nodelay(true)?;
-        let local = stream.local_addr()?;
-        self.refresh().await;
-        let stream = self.acceptor.accept(stream).await?;
-        // A resumed session has the certificate of the handshake that it goes back to.
-        let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
-        let presented =
-            presented(chain).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-        Ok((stream, Caller { remote, local, presented: Arc::new(presented) }))
+        let handshake = Handshake::begin(&self.pki.counters().handshakes);
+        match self.shake_hands(stream, remote).await {
+            Ok((stream, caller)) => {
+                handshake.end(match stream.get_ref().1.handshake_kind() {
+                    Some(HandshakeKind::Resumed) => "resumed",
+                    _ => "full",
+                });
+                Ok((stream, caller))
+            }
+            Err(error) => {
+                handshake.end(reason(&error));
+                Err(error)
+            }
+        }
     }
 
     async fn dismissed(&self, caller: &Caller) {

@@ -24,6 +24,7 @@ pub mod info;
 pub mod inventory;
 pub mod issue;
 pub mod local;
+pub mod metrics;
 pub mod phrase;
 mod project;
 pub(crate) mod redeem;

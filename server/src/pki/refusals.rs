@@ -59,6 +59,7 @@ impl Pki {
         if matches!(presented, Presented::InProcess) {
             return;
         }
+        self.count_refusal(error);
         let Some(about) = about(presented, error) else { return };
         let Some((who, what)) = self.shared.refusals.note(about, asked) else { return };
         tracing::debug!(who, what, "refused");

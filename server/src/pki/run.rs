@@ -54,6 +54,16 @@ impl Pki {
         }
     }
 
+    /// Counts somebody who was not let in, or not permitted what they asked for.
+    pub(crate) fn count_refusal(&self, error: &Error) {
+        let reason = match error {
+            Error::Refused(refusal) => refusal.label(),
+            Error::Forbidden(_) => "forbidden",
+            _ => return,
+        };
+        self.counters().refusals.count(reason);
+    }
+
     /// Decides by all that is durable now whether whoever presents this is let in.
     ///
     /// # Errors

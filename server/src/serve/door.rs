@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::ListenerState;
+use crate::counters::Gauge;
 use crate::http::problem;
 use crate::limits::Limits;
 use crate::listen::{self, Accept, Stop, Terms};
@@ -42,6 +43,9 @@ pub(super) trait Door: Send + Sync + 'static {
 
     /// How it treats connections.
     fn terms(limits: &Limits) -> Terms;
+
+    /// Where its open connections are counted.
+    fn open(&self) -> Gauge;
 
     /// Tells everybody what has become of it.
     fn tell(&self, state: ListenerState);
@@ -82,7 +86,14 @@ pub(super) async fn keep<D: Door>(
                     before.stop();
                 }
                 let terms = D::terms(&limits);
-                serving.spawn(listen::serve(listener, door.router(), limits.clone(), terms, its_stop));
+                serving.spawn(listen::serve(
+                    listener,
+                    door.router(),
+                    limits.clone(),
+                    terms,
+                    door.open(),
+                    its_stop,
+                ));
                 ListenerState::Listening(bound)
             }
             Ok(None) => ListenerState::Off,

@@ -24,6 +24,7 @@ use time::OffsetDateTime;
 use super::door::{Door, PublicDoor};
 use crate::Pki;
 use crate::clock;
+use crate::counters::Gauge;
 use crate::http::public::{self, DER_CERTIFICATE, DER_LIST, Filling, PEM, Shelf, TOP};
 use crate::layout::Layout;
 use crate::limits::Limits;
@@ -86,7 +87,7 @@ impl Early {
                 let Ok(door) = PublicListener::of(serving, address) else { return };
                 let limits = Arc::new(Limits::default());
                 let terms = PublicDoor::terms(&limits);
-                listen::serve(door, public::early_router(shelf), limits, terms, told).await;
+                listen::serve(door, public::early_router(shelf), limits, terms, Gauge::default(), told).await;
             });
             // Nobody may wait for it any more.
             let _ = let_go.send(());

@@ -27,7 +27,7 @@ pub(super) use described::describe;
 
 use self::envelope::Failure;
 use super::operation::{self, Refusal};
-use super::{Access, BACKUP_PATH, Desk, Route, backup, openapi, public};
+use super::{Access, BACKUP_PATH, Desk, Route, backup, metrics, openapi, public};
 use crate::Pki;
 
 /// Where the operations lie that both the socket and HTTPS answer.
@@ -65,6 +65,7 @@ pub(super) fn router(operations: Router<Desk>, desk: Desk) -> Router {
     operations
         .route(BACKUP_PATH, post(backup::answer))
         .route(openapi::PATH, get(openapi::answer))
+        .route(metrics::PATH, get(metrics::answer))
         .route("/", get(about::root))
         .route("/1.0", get(about::server))
         .route("/1.0/certificates", get(certificates::list).post(certificates::add))

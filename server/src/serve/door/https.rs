@@ -7,6 +7,7 @@ use tokio::sync::{OnceCell, watch};
 
 use super::Door;
 use crate::clock;
+use crate::counters::{Gauge, Listener};
 use crate::http::{Desk, https_router};
 use crate::limits::Limits;
 use crate::listen::{self, HttpsListener, Terms};
@@ -69,6 +70,10 @@ impl Door for HttpsDoor {
             of_one_origin: limits.https_connections_of_one,
             lifetime: Some(limits.lifetime),
         }
+    }
+
+    fn open(&self) -> Gauge {
+        self.desk.pki.counters().open(Listener::Https).clone()
     }
 
     fn tell(&self, state: ListenerState) {

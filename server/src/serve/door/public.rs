@@ -6,6 +6,7 @@ use axum::Router;
 
 use super::Door;
 use crate::Pki;
+use crate::counters::{Gauge, Listener};
 use crate::http::public;
 use crate::limits::Limits;
 use crate::listen::{self, PublicListener, Terms};
@@ -36,6 +37,10 @@ impl Door for PublicDoor {
             of_one_origin: limits.public_connections_of_one,
             lifetime: Some(limits.lifetime),
         }
+    }
+
+    fn open(&self) -> Gauge {
+        self.0.counters().open(Listener::Public).clone()
     }
 
     fn tell(&self, state: ListenerState) {

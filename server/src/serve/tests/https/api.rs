@@ -1,4 +1,4 @@
-//! The description of the API, and waiting for an operation.
+//! The description of the API, the metrics, and waiting for an operation.
 
 use super::*;
 
@@ -71,5 +71,50 @@ fn whoever_waits_and_is_let_in_no_more_hears_nothing() {
         let ended = waiting.join().unwrap();
         assert!(ended.as_ref().map_or(true, |(status, _)| *status == 403), "{ended:?}");
     });
+    https.running.stop();
+}
+
+#[test]
+fn metrics_are_for_those_who_watch_and_those_who_may_do_everything() {
+    let dir = tempfile::tempdir().unwrap();
+    let https = https(dir.path());
+    let pki = &https.running.pki;
+    let mut clients = Vec::new();
+    for (name, kind, restricted) in
+        [("watcher", "metrics", false), ("admin", "client", false), ("web", "client", true)]
+    {
+        let (client, issued) = client(pki, name);
+        let projects = restricted.then(|| "default".to_owned()).into_iter().collect();
+        let rights = RightsWanted { kind: kind.to_owned(), restricted, projects };
+        let add = TrustAdd { certificate: issued.pem, name: None, rights };
+        pki.run(add, &Presented::InProcess, crate::clock::now()).unwrap();
+        clients.push(client);
+    }
+    let (unknown, _) = client(pki, "unknown");
+    let asked = |client: &Arc<ClientConfig>| https.text(client, "/1.0/metrics");
+    for (client, expected) in
+        [(&clients[0], 200), (&clients[1], 200), (&clients[2], 403), (&unknown, 403), (&nobody(), 403)]
+    {
+        assert_eq!(asked(client).0, expected);
+    }
+    assert_eq!(https.ask(&clients[0], "POST", "/1.0/pki/list", "{}").0, 400, "let in, and not understood");
+    let list = r#"{"expiring_within":null,"revoked":false,"name":null,"after":null,"limit":1}"#;
+    assert_eq!(https.ask(&clients[0], "POST", "/1.0/pki/list", list).0, 403, "and nothing else");
+    let (_, text) = asked(&clients[0]);
+    for line in [
+        "pki_http_requests_total{listener=\"https\",route=\"/1.0/metrics\",status=\"200\"} 2\n",
+        "pki_http_requests_total{listener=\"https\",route=\"/1.0/metrics\",status=\"403\"} 3\n",
+        "pki_refusals_total{reason=\"no-certificate\"} 1\n",
+        "pki_refusals_total{reason=\"stranger\"} 1\n",
+        "pki_refusals_total{reason=\"forbidden\"} 2\n",
+        "pki_listener_state{listener=\"https\",state=\"listening\"} 1\n",
+    ] {
+        assert!(text.contains(line), "no {line}{text}");
+    }
+    assert!(text.contains("pki_tls_handshakes_total{result=\"full\"} "), "{text}");
+    // A client that hangs up before its hello.
+    drop(TcpStream::connect(https.address).unwrap());
+    eventually(|| asked(&clients[0]).1.contains("pki_tls_handshakes_total{result=\"connection-lost\"} 1"));
+    eventually(|| asked(&clients[0]).1.contains("pki_connections{listener=\"https\"} 1\n"));
     https.running.stop();
 }
