@@ -4,6 +4,8 @@
 //! [`decide`]. Signatures are checked when a certificate is first shown and when authorities have
 //! changed, lists when they are loaded. What it can't look up it does not let in.
 
+mod renewer;
+
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
@@ -26,6 +28,8 @@ use crate::presented::{Evidence, Holder, Issued, LocalUser, Presented};
 use crate::rights::{ProjectName, Scope};
 use crate::set::{State, TrustSet};
 use crate::settings::Settings;
+
+pub use renewer::Renewer;
 
 /// Decides who comes in. Cheap to clone: every clone is the same gate.
 #[derive(Clone)]

@@ -38,7 +38,7 @@ mod testing;
 pub use admitted::{Admitted, Forbidden, OtherProject};
 pub use decide::{Case, Grant, Imported, Refusal, Way, Who, Word, decide, vet};
 pub use error::Error;
-pub use gate::Gate;
+pub use gate::{Gate, Renewer};
 pub use local::user_name;
 pub use peer::Peer;
 pub use permit::{Action, Denied, Permit, owner_only};

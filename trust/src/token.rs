@@ -27,7 +27,7 @@ use crate::rights::{ProjectName, Rights};
 
 pub use expiry::{Expiry, ExpiryError};
 pub use redeem::{Claim, Redeemed, claim, redeem};
-pub use wire::{WireError, WireToken};
+pub use wire::{WireEnrolment, WireError, WireToken};
 
 /// How many octets of randomness a secret has.
 const SECRET_OCTETS: usize = 32;
@@ -153,6 +153,9 @@ pub enum Purpose {
         /// How far the certificate may reach by its signature alone.
         #[n(4)]
         reach: ca::records::Reach,
+        /// The certificate's lifetime; `None` for the profile's own.
+        #[n(5)]
+        days: Option<u32>,
     },
 }
 

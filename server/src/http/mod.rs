@@ -3,6 +3,7 @@
 //! A route exists because an operation stands in the table below; nothing is routed by pattern.
 
 pub(crate) mod backup;
+mod enroll;
 mod lxd;
 mod metrics;
 pub mod openapi;
@@ -157,6 +158,7 @@ operations! {
     ops::inventory::Verify,
     ops::issue::Issue,
     ops::issue::IssueMany,
+    ops::issue::IssueTrusted,
     ops::issue::Renew,
     ops::metrics::Metrics,
     ops::local::PassphraseSet,
@@ -170,6 +172,7 @@ operations! {
     ops::trust::authority::AuthorityImport,
     ops::trust::authority::AuthorityList,
     ops::trust::edit::TrustEdit,
+    ops::trust::enroll::TokenEnroll,
     ops::trust::list::TrustList,
     ops::trust::list::TrustShow,
     ops::trust::project::ProjectCreate,

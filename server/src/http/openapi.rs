@@ -21,6 +21,7 @@ use super::{Access, BACKUP_PATH, Desk, VERSION, lxd, metrics, operation, path, p
 use crate::clock;
 use crate::ops::Operation;
 use crate::ops::backup::BackupRequest;
+use crate::ops::enroll::{Enroll, Enrolled, RenewSelf, SelfRenewed};
 use crate::ops::local::{Authenticate, Authenticated};
 use crate::problem::Problem;
 
@@ -212,6 +213,7 @@ fn fill(document: &mut Document) {
     let text = "Becomes trusted by the passphrase: a user of this machine over the socket, over HTTPS the \
                 certificate of the connection.";
     document.ours(Authenticate::NAME, &path::<Authenticate>(), Access::Anyone, text, &asked, answers);
+    enrolment(document);
     lxd::describe(document);
     let itself = json!({"200": {
         "description": "The document.",
@@ -221,6 +223,20 @@ fn fill(document: &mut Document) {
     document.add("get", PATH, described);
     metrics::describe(document);
     public::describe(document);
+}
+
+fn enrolment(document: &mut Document) {
+    let (asked, reply) = (document.schema::<Enroll>(), document.schema::<Enrolled>());
+    let answers =
+        json!({"200": {"description": "Done.", "content": {"application/json": {"schema": reply}}}});
+    let text = "Redeems a token for enrolment with a key. The token decides all else. The same key again gets the \
+                same certificate.";
+    document.ours("enroll", Enroll::PATH, Access::Anyone, text, &asked, answers);
+    let (asked, reply) = (document.schema::<RenewSelf>(), document.schema::<SelfRenewed>());
+    let answers =
+        json!({"200": {"description": "Done.", "content": {"application/json": {"schema": reply}}}});
+    let text = "Renews the certificate of the connection. It needs not be trusted, and may do this alone.";
+    document.ours("renew-self", RenewSelf::PATH, Access::Anyone, text, &asked, answers);
 }
 
 /// The document as it is served and checked in: indented, with a newline at its end.

@@ -195,7 +195,7 @@ pub(crate) async fn authenticate_caller(
 }
 
 /// What came of an operation that ran, as an answer.
-async fn answered<T: Serialize>(
+pub(crate) async fn answered<T: Serialize>(
     running: tokio::task::JoinHandle<Result<T, ops::Error>>,
 ) -> Result<Response, Refusal> {
     told(running.await)

@@ -2,7 +2,7 @@
 
 mod run;
 
-pub(super) use run::in_parallel;
+pub(super) use run::{in_parallel, reply, succeed};
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use super::{
     Error, Operation,
+    trust::view::RightsWanted,
     view::{CertificateView, Selector},
 };
 use crate::Pki;
@@ -71,6 +72,30 @@ impl Operation for Issue {
 
     fn run(self, pki: &Pki, permit: &Permit, now: OffsetDateTime) -> Result<Issued, Error> {
         run::issue(&self, pki, permit, now)
+    }
+}
+
+/// As [`Issue`], and the certificate is trusted from the moment it exists: the entry is added by the batch
+/// that records it.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct IssueTrusted {
+    /// What to sign; under `dry_run` no entry is added either.
+    pub issue: Issue,
+    /// What the entry may do, and where.
+    pub rights: RightsWanted,
+}
+
+impl Operation for IssueTrusted {
+    const NAME: &'static str = "issue-trusted";
+    const ACTION: Action = Action::Issue;
+    const ALSO: &'static [Action] = &[Action::Trust];
+    type Reply = Issued;
+
+    fn run(self, pki: &Pki, permit: &Permit, now: OffsetDateTime) -> Result<Issued, Error> {
+        match self.issue.dry_run {
+            true => run::issue(&self.issue, pki, permit, now),
+            false => run::issue_trusted(&self, pki, permit, now),
+        }
     }
 }
 

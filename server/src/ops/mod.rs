@@ -18,6 +18,7 @@ pub mod backup;
 pub mod config;
 pub mod crl;
 pub mod doctor;
+pub mod enroll;
 pub mod error;
 pub mod export;
 pub mod info;
@@ -42,6 +43,8 @@ pub trait Operation: Serialize + DeserializeOwned + ToSchema + Send + 'static {
     const NAME: &'static str;
     /// What a peer must be permitted for it.
     const ACTION: Action;
+    /// What a peer must be permitted besides, where one permission is not enough.
+    const ALSO: &'static [Action] = &[];
     /// What it answers.
     type Reply: Serialize + DeserializeOwned + ToSchema + Send + 'static;
 

@@ -7,6 +7,7 @@
 pub mod add;
 pub mod authority;
 pub mod edit;
+pub mod enroll;
 mod error;
 pub mod list;
 pub mod project;
@@ -42,7 +43,7 @@ fn decided_by(pki: &Pki) -> Result<trust::Settings, Error> {
 }
 
 /// The rights that were asked for; each project of theirs must be there.
-fn rights(wanted: &view::RightsWanted, state: &State) -> Result<Rights, Error> {
+pub(super) fn rights(wanted: &view::RightsWanted, state: &State) -> Result<Rights, Error> {
     let kind = wanted.kind.parse().map_err(TrustError::Type)?;
     Ok(Rights { kind, scope: scope(wanted.restricted, &wanted.projects, state)? })
 }
@@ -67,7 +68,7 @@ fn scope(restricted: bool, projects: &[String], state: &State) -> Result<Scope, 
 }
 
 /// Lets a batch expect that the projects of these rights are still there.
-fn demand_projects(batch: &mut Batch, rights: &Rights, state: &State) {
+pub(super) fn demand_projects(batch: &mut Batch, rights: &Rights, state: &State) {
     for name in rights.scope.projects() {
         if let Some(project) = state.project(name) {
             batch.expect_unchanged(project.key.clone(), project.version);

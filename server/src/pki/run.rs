@@ -39,7 +39,11 @@ impl Pki {
         now: OffsetDateTime,
     ) -> Result<O::Reply, Error> {
         let settings = self.settings()?;
-        let permit = self.gate().admit(presented, &settings.trust(), now)?.permit(O::ACTION)?;
+        let admitted = self.gate().admit(presented, &settings.trust(), now)?;
+        for also in O::ALSO {
+            admitted.permit(*also)?;
+        }
+        let permit = admitted.permit(O::ACTION)?;
         let rests_on = match presented {
             Presented::Certificate(_) => permit.rests_on().clone().and_all(settings.trust_rests_on()),
             Presented::InProcess | Presented::Local(_) | Presented::Nobody => permit.rests_on().clone(),

@@ -1,12 +1,13 @@
 //! Redeeming a token: everything is looked at before it is taken, and it is taken by one commit.
 
+use ca::cert::Certificate;
 use ca::records::RestsOn;
 use store::{Batch, Class, Store, Versioned};
 use time::OffsetDateTime;
 
 use super::{Purpose, Secret, Token, TokenError, find};
-use crate::change::{ChangeError, Vetted, Wish, put_entry};
-use crate::entry::{EntryName, Origin};
+use crate::change::{Cause, ChangeError, Vetted, Wish, put_entry, trust_issued};
+use crate::entry::{Denial, EntryName, Id, KeyDigest, Origin};
 use crate::error::Error;
 use crate::presented::Holder;
 use crate::set::State;
@@ -95,10 +96,45 @@ impl Claim {
         RestsOn::nothing().and(self.token.key.clone(), Some(self.token.version))
     }
 
-    /// Adds the taking of the token to the batch that records the certificate, by
-    /// [`ca::issue::Desk::issue_joined`].
-    pub fn take(&self, batch: &mut Batch) {
+    /// Adds the taking of the token to the batch that records the certificate
+    /// ([`ca::issue::Desk::issue_joined`]), and the certificate's entry if the token was made for one.
+    ///
+    /// # Errors
+    /// [`ChangeError::Denied`] if a certificate of this key was removed: no token lifts that, whatever
+    /// it gives. The token stays.
+    pub fn join(
+        &self,
+        batch: &mut Batch,
+        state: &State,
+        certificate: &Certificate,
+        now: OffsetDateTime,
+    ) -> Result<(), ChangeError> {
+        let key = Id::Key(KeyDigest::of(certificate));
+        if let Some(denial) = state.denial(&key) {
+            return Err(ChangeError::Denied { name: denial.record.name.clone() });
+        }
         take(batch, &self.token);
+        let token = &self.token.record;
+        match &token.purpose {
+            Purpose::Enrol { rights: Some(rights), .. } => {
+                let wish = Wish {
+                    name: Some(token.name.clone()),
+                    rights: rights.clone(),
+                    origin: Origin::Enrolment,
+                };
+                // Whoever made the token had these rights to give when they made it.
+                let cause = Cause {
+                    who: token.created_by.clone(),
+                    may_give: rights.clone(),
+                    rests_on: RestsOn::nothing(),
+                };
+                trust_issued(batch, state, certificate, &wish, &cause, now)
+            }
+            Purpose::Enrol { rights: None, .. } | Purpose::Trust { .. } => {
+                batch.expect_absent(Denial::key(&key));
+                Ok(())
+            }
+        }
     }
 }
 

@@ -45,6 +45,7 @@ fn enrol(pki: &Pki) -> WireToken {
         project: "web".parse().unwrap(),
         rights: None,
         reach: ca::records::Reach::Project,
+        days: None,
     };
     make(pki, "enrolled", purpose, None)
 }
@@ -285,6 +286,7 @@ fn nobody_makes_a_token_for_more_than_they_have() {
         project: "web".parse().unwrap(),
         rights,
         reach,
+        days: None,
     };
     use ca::records::Reach::{Everything, Project};
     for purpose in
@@ -331,14 +333,14 @@ fn an_enrolment_takes_its_token_with_the_certificate_or_not_at_all() {
         };
         let order = ca::plan::Order::new(&csr, ca::subject::LeafKind::Client, subject, None, by);
         let (policy, random) = (ca::plan::Policy::default(), SystemRandom::new());
-        pki.desk(&policy, &random).issue_joined(&order, NOW, |_, batch| {
-            claim.take(batch);
-            Ok::<(), ca::Error>(())
+        pki.desk(&policy, &random).issue_joined(&order, NOW, |certificate, batch| {
+            let state = pki.gate.set().now()?;
+            claim.join(batch, &state, certificate, NOW).map_err(Error::from)
         })
     };
     assert!(issue(&claimed).is_ok());
     let second = issue(&claimed);
-    assert!(matches!(second, Err(ca::Error::Withdrawn { .. })), "{second:?}");
+    assert!(matches!(second, Err(Error::Authorities(ca::Error::Withdrawn { .. }))), "{second:?}");
     assert_eq!(token_error(claim(&pki.store, &wire.secret, NOW)), TokenError::NoMatch);
     assert_eq!(ca::inventory::count(&pki.store).unwrap(), 1);
 }

@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use time::macros::datetime;
 use zeroize::Zeroizing;
 
-use super::{Secret, Token};
+use super::{Purpose, Secret, Token};
 
 /// What LXD writes for "never".
 const NEVER: OffsetDateTime = datetime!(0001-01-01 00:00:00 UTC);
@@ -34,6 +34,19 @@ pub struct WireToken {
     pub secret: Secret,
     /// Until when it can be redeemed.
     pub expires_at: Option<OffsetDateTime>,
+    /// What certificate it is for; `None` if it is for trust alone. LXD knows no such field.
+    pub enroll: Option<WireEnrolment>,
+}
+
+/// What a token for enrolment ends in, for whoever holds it to see. The service goes by its own record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WireEnrolment {
+    /// `client` or `server`.
+    pub profile: String,
+    /// The alternative names, as `dns:…`, `ip:…`, `email:…`, `uri:…`.
+    pub names: Vec<String>,
+    /// The project that the certificate will belong to.
+    pub project: String,
 }
 
 /// Why a text is no token.
@@ -61,6 +74,8 @@ struct Fields {
     secret: String,
     #[serde(with = "time::serde::rfc3339", default = "never")]
     expires_at: OffsetDateTime,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    enroll: Option<WireEnrolment>,
 }
 
 fn never() -> OffsetDateTime {
@@ -75,6 +90,14 @@ impl WireToken {
             addresses: token.addresses.clone(),
             secret,
             expires_at: token.ends(),
+            enroll: match &token.purpose {
+                Purpose::Trust { .. } => None,
+                Purpose::Enrol { profile, names, project, .. } => Some(WireEnrolment {
+                    profile: profile.clone(),
+                    names: names.clone(),
+                    project: project.to_string(),
+                }),
+            },
         }
     }
 
@@ -89,6 +112,7 @@ impl WireToken {
             addresses: self.addresses.clone(),
             secret: self.secret.expose().to_owned(),
             expires_at: self.expires_at.unwrap_or(NEVER),
+            enroll: self.enroll.clone(),
         };
         let json = serde_json::to_vec(&fields);
         drop(Zeroizing::new(fields.secret));
@@ -128,6 +152,7 @@ impl WireToken {
             addresses: fields.addresses,
             secret,
             expires_at: (fields.expires_at != NEVER).then_some(fields.expires_at),
+            enroll: fields.enroll,
         })
     }
 }
@@ -154,6 +179,7 @@ mod tests {
             addresses: vec!["10.0.0.1:8443".to_owned(), "[fd00::1]:8443".to_owned()],
             secret: Secret::presented(&"5e".repeat(32)),
             expires_at,
+            enroll: None,
         }
     }
 
@@ -172,7 +198,15 @@ mod tests {
             )
         );
         assert!(json(&token(None)).ends_with(r#""expires_at":"0001-01-01T00:00:00Z"}"#));
-        for token in [token(Some(end)), token(None)] {
+        let enroll = Some(WireEnrolment {
+            profile: "server".to_owned(),
+            names: vec!["dns:web.internal".to_owned()],
+            project: "web".to_owned(),
+        });
+        let with_ours = WireToken { enroll, ..token(None) };
+        let ours = r#""enroll":{"profile":"server","names":["dns:web.internal"],"project":"web"}}"#;
+        assert!(json(&with_ours).ends_with(ours), "{}", json(&with_ours));
+        for token in [token(Some(end)), token(None), with_ours] {
             assert_eq!(WireToken::decode(&token.encode().unwrap()).unwrap(), token);
         }
     }

@@ -17,6 +17,7 @@ use crate::clock;
 use crate::http::{Desk, operation, problem, public};
 use crate::listen::Caller;
 use crate::ops;
+use crate::ops::enroll::{Enroll, RenewSelf};
 
 /// By which a client of LXD says that it will not do as a stranger.
 const AUTHENTICATED: &str = "x-lxd-authenticated";
@@ -68,7 +69,8 @@ async fn admit(desk: &Desk, caller: &Caller) -> Result<Admitted, ops::Error> {
 fn is_open(method: &Method, path: &str) -> bool {
     match *method {
         Method::GET | Method::HEAD => path == "/" || path == "/1.0" || public::is_public(path),
-        Method::POST => path == "/1.0/certificates" || path == AUTHENTICATE,
+        // These decide for themselves: by a token, a passphrase, or the certificate that is shown.
+        Method::POST => ["/1.0/certificates", AUTHENTICATE, Enroll::PATH, RenewSelf::PATH].contains(&path),
         _ => false,
     }
 }
@@ -108,6 +110,10 @@ mod tests {
             (Method::POST, "/1.0/certificates", true),
             (Method::POST, "/1.0/pki/authenticate", true),
             (Method::GET, "/1.0/pki/authenticate", false),
+            (Method::POST, "/1.0/pki/enroll", true),
+            (Method::POST, "/1.0/pki/renew-self", true),
+            (Method::GET, "/1.0/pki/enroll", false),
+            (Method::POST, "/1.0/pki/renew", false),
             (Method::GET, "/1.0/certificates", false),
             (Method::PUT, "/1.0", false),
             (Method::POST, "/", false),

@@ -27,8 +27,9 @@ pub(super) use described::describe;
 
 use self::envelope::Failure;
 use super::operation::{self, Refusal};
-use super::{Access, BACKUP_PATH, Desk, Route, backup, metrics, openapi, public};
+use super::{Access, BACKUP_PATH, Desk, Route, backup, enroll, metrics, openapi, public};
 use crate::Pki;
+use crate::ops::enroll::{Enroll, RenewSelf};
 
 /// Where the operations lie that both the socket and HTTPS answer.
 const OURS: &str = "/1.0/pki/";
@@ -49,8 +50,11 @@ pub(super) fn routes() -> Vec<Route> {
         route("GET", "/", Access::Anyone),
         route("GET", "/1.0", Access::Anyone),
         route("GET", "/1.0/certificates", read),
-        // Whoever is not let in may redeem a token, or try the passphrase, and nothing else.
+        // Whoever is not let in may redeem a token, try the passphrase, or renew the certificate that they show,
+        // and nothing else.
         route("POST", "/1.0/certificates", Access::Anyone),
+        route("POST", Enroll::PATH, Access::Anyone),
+        route("POST", RenewSelf::PATH, Access::Anyone),
         route("GET", "/1.0/certificates/{fingerprint}", read),
         route("PUT, PATCH, DELETE", "/1.0/certificates/{fingerprint}", trust),
         route("GET", "/1.0/operations", trust),
@@ -66,6 +70,8 @@ pub(super) fn router(operations: Router<Desk>, desk: Desk) -> Router {
         .route(BACKUP_PATH, post(backup::answer))
         .route(openapi::PATH, get(openapi::answer))
         .route(metrics::PATH, get(metrics::answer))
+        .route(Enroll::PATH, post(enroll::by_token))
+        .route(RenewSelf::PATH, post(enroll::itself))
         .route("/", get(about::root))
         .route("/1.0", get(about::server))
         .route("/1.0/certificates", get(certificates::list).post(certificates::add))

@@ -12,6 +12,7 @@ pub(super) fn kind(error: &TrustError) -> ProblemKind {
         | TrustError::ProjectExists { .. }
         | TrustError::ProjectInUse { .. }
         | TrustError::Unacceptable(_) => ProblemKind::Conflict,
+        TrustError::NotItself(_) => ProblemKind::Denied,
         TrustError::NoAuthority { .. } | TrustError::NoToken { .. } | TrustError::NoUser { .. } => {
             ProblemKind::NotFound
         }
@@ -51,6 +52,9 @@ pub(super) fn hint(error: &TrustError) -> &'static str {
         TrustError::Name(_) => "choose another name",
         TrustError::NoAuthority { .. } => "`pki trust ca list` shows them",
         TrustError::NoServerCertificate => "`pki up` makes one",
+        TrustError::NotItself(_) => {
+            "ask for a token and enrol again: `pki trust add NAME --enroll` there, `pki enroll TOKEN` here"
+        }
         TrustError::NoToken { .. } => "`pki trust list-tokens` shows those that wait",
         TrustError::NoUser { .. } => "a user that only a directory service knows is named by their uid",
         TrustError::Pattern(_) => "a name like web.internal, or *.web.internal for all below it",

@@ -1,22 +1,25 @@
 //! How issuance runs: the requests become orders, the authority's desk does the rest.
 
 use ca::cert::{Certificate, Csr, DnsName, Script};
-use ca::plan::{Delivery, Order, Planned};
+use ca::plan::{Delivery, Order, Planned, Requester};
+use ca::records::IssuedRecord;
 use ca::renew::{self, SuccessorKey};
 use ca::subject::{LeafKind, Subject};
 use store::spread::{cores, spread};
 use time::OffsetDateTime;
-use trust::Permit;
-use trust::change::{Cause, renewal};
+use trust::change::{Cause, Wish, renewal, trust_issued};
+use trust::entry::Origin;
+use trust::{Peer, Permit};
 
-use super::{Issue, IssueMany, Issued, ProfileName, Renew, Renewed, RowReply};
+use super::{Issue, IssueMany, IssueTrusted, Issued, ProfileName, Renew, Renewed, RowReply};
 use crate::Pki;
 use crate::http::problem::problem;
+use crate::ops::trust::{demand_projects, rights};
 use crate::ops::view::CertificateView;
 use crate::ops::{Error, project, select, shape};
 
 impl ProfileName {
-    fn kind(self) -> LeafKind {
+    pub(in crate::ops) fn kind(self) -> LeafKind {
         match self {
             ProfileName::Client => LeafKind::Client,
             ProfileName::Server => LeafKind::Server,
@@ -40,7 +43,11 @@ fn order(pki: &Pki, request: &Issue, permit: &Permit) -> Result<Order, Error> {
     Ok(Order::new(&csr, kind, subject, request.days, by))
 }
 
-fn reply(pki: &Pki, issued: &ca::plan::Issued, now: OffsetDateTime) -> Result<Issued, Error> {
+pub(in crate::ops) fn reply(
+    pki: &Pki,
+    issued: &ca::plan::Issued,
+    now: OffsetDateTime,
+) -> Result<Issued, Error> {
     // What was made just now was not revoked when it was made.
     let revocation = match issued.delivery {
         Delivery::New => None,
@@ -112,6 +119,34 @@ pub(super) fn issue(
     }
 }
 
+/// Issues, and adds the entry in the batch that records the certificate.
+pub(super) fn issue_trusted(
+    request: &IssueTrusted,
+    pki: &Pki,
+    permit: &Permit,
+    now: OffsetDateTime,
+) -> Result<Issued, Error> {
+    let order = order(pki, &request.issue, permit)?;
+    let cause = Cause::from(permit);
+    let policy = pki.policy()?;
+    let issued = pki.desk(&policy).issue_joined(&order, now, |certificate, batch| {
+        let state = pki.gate().set().now()?;
+        let rights = rights(&request.rights, &state)?;
+        demand_projects(batch, &rights, &state);
+        let wish = Wish { name: None, rights, origin: Origin::Issued };
+        trust_issued(batch, &state, certificate, &wish, &cause, now).map_err(Error::from)
+    })?;
+    let mut reply = reply(pki, &issued, now)?;
+    // An order that was answered before joined nothing: what became of the entry since is left alone.
+    if pki.gate().set().now()?.entry_of(&issued.certificate.fingerprint()).is_none() {
+        reply.warnings.push(format!(
+            "certificate {} was issued before and is not trusted: `pki trust add` its file",
+            reply.certificate.serial
+        ));
+    }
+    Ok(reply)
+}
+
 pub(super) fn issue_many(
     request: IssueMany,
     pki: &Pki,
@@ -174,9 +209,25 @@ pub(super) fn renew(
     }
     let csr = request.csr.as_deref().map(|csr| Csr::from_pem_or_der(csr.as_bytes())).transpose();
     let csr = csr.map_err(ca::Error::from)?;
-    let key = csr.as_ref().map_or(SuccessorKey::Kept, SuccessorKey::Of);
     let by = project::requester(permit, &predecessor.project);
-    let order = renew::order(pki.store(), &predecessor, key, by, now)?;
+    let (peer, cause) = (permit.peer(), Cause::from(permit));
+    let issued = succeed(pki, &predecessor, csr.as_ref(), by, peer, &cause, now)?;
+    Ok(Renewed::Renewed(Box::new(issued)))
+}
+
+/// Issues the successor of a certificate. Whoever is let in by the predecessor is let in by the successor,
+/// and no further.
+pub(in crate::ops) fn succeed(
+    pki: &Pki,
+    predecessor: &IssuedRecord,
+    csr: Option<&Csr>,
+    by: Requester,
+    peer: &Peer,
+    cause: &Cause,
+    now: OffsetDateTime,
+) -> Result<Issued, Error> {
+    let key = csr.map_or(SuccessorKey::Kept, SuccessorKey::Of);
+    let order = renew::order(pki.store(), predecessor, key, by, now)?;
     let rests_on = project::allow(pki, &predecessor.project, order.subject().names())?;
     let policy = pki.policy()?;
     let desk = pki.desk(&policy);
@@ -184,16 +235,14 @@ pub(super) fn renew(
     let issued = desk.issue_joined(&order, now, |successor, batch| {
         rests_on.demand(batch);
         match &old {
-            // Whoever is let in by the predecessor is let in by the successor, and no further.
             Some(old) => {
                 let state = pki.gate().set().now()?;
-                let (peer, cause) = (permit.peer(), Cause::from(permit));
-                renewal::carry(batch, &state, old, successor, peer, &cause, now).map_err(Error::from)
+                renewal::carry(batch, &state, old, successor, peer, cause, now).map_err(Error::from)
             }
             None => Ok(()),
         }
     })?;
-    Ok(Renewed::Renewed(Box::new(reply(pki, &issued, now)?)))
+    reply(pki, &issued, now)
 }
 
 /// Applies `work` to every item, on every core, and keeps the order.

@@ -39,6 +39,9 @@ pub enum TrustError {
         /// What was asked for.
         word: String,
     },
+    /// A certificate asked for its own successor and gets none.
+    #[error("this certificate can't renew itself: {0}")]
+    NotItself(Refusal),
     /// The service has no certificate of its own that a token could name.
     #[error("the service has no certificate of its own yet")]
     NoServerCertificate,

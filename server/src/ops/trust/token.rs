@@ -57,6 +57,9 @@ pub struct TokenView {
     /// What its holder will be allowed; for an enrolment without an entry, what the certificate reaches.
     #[serde(flatten)]
     pub rights: RightsWanted,
+    /// What certificate it ends in, if it is for an enrolment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enrolment: Option<EnrolmentView>,
     /// SHA-256 of the server's certificate that the client will pin.
     pub fingerprint: String,
     /// Where the client will look for the service, the external address first.
@@ -71,6 +74,21 @@ pub struct TokenView {
     pub expires_at: Option<OffsetDateTime>,
     /// Whether that is past.
     pub expired: bool,
+}
+
+/// What a token for enrolment ends in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct EnrolmentView {
+    /// `client` or `server`.
+    pub profile: String,
+    /// The alternative names, as `dns:…`, `ip:…`, `email:…`, `uri:…`.
+    pub names: Vec<String>,
+    /// The project that the certificate will belong to.
+    pub project: String,
+    /// Its lifetime in days; `None` for the profile's own.
+    pub days: Option<u32>,
+    /// Whether it will have an entry.
+    pub trusted: bool,
 }
 
 impl Operation for TokenCreate {
@@ -166,7 +184,18 @@ pub(super) fn view(token: &Token, now: OffsetDateTime) -> TokenView {
             ("enrol", rights.clone().unwrap_or_else(own))
         }
     };
+    let enrolment = match &token.purpose {
+        Purpose::Trust { .. } => None,
+        Purpose::Enrol { profile, names, project, rights, days, .. } => Some(EnrolmentView {
+            profile: profile.clone(),
+            names: names.clone(),
+            project: project.to_string(),
+            days: *days,
+            trusted: rights.is_some(),
+        }),
+    };
     TokenView {
+        enrolment,
         id: token.id().to_string(),
         name: token.name.to_string(),
         purpose: purpose.to_owned(),
