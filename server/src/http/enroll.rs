@@ -55,6 +55,7 @@ async fn run<T: serde::Serialize + Send + 'static>(
             Ok(_) => tracing::info!(remote = %caller.remote, "{done}"),
             Err(error) => {
                 tracing::warn!(remote = %caller.remote, reason = problem::in_words(error), "not {done}");
+                desk.pki.note_refusal(&caller.presented, error, done, clock::now());
             }
         }
         drop(place);
