@@ -23,7 +23,7 @@ pub(super) async fn by_token(
     request: Request,
 ) -> Result<Response, Refusal> {
     let request: Enroll = parse(request, &small(&desk.limits)).await?;
-    run(desk, caller, move |pki, _| enroll(pki, &request, clock::now()), "enrolled by a token").await
+    run(desk, caller, move |pki, _| enroll(pki, &request, clock::now()), "enroll").await
 }
 
 /// Renews the certificate that the connection was made with.
@@ -35,7 +35,7 @@ pub(super) async fn itself(
     let request: RenewSelf = parse(request, &small(&desk.limits)).await?;
     let work =
         move |pki: &crate::Pki, caller: &Caller| renew_self(pki, &caller.presented, &request, clock::now());
-    run(desk, caller, work, "renewed itself").await
+    run(desk, caller, work, "renew-self").await
 }
 
 fn small(limits: &Limits) -> Limits {
@@ -46,16 +46,16 @@ async fn run<T: serde::Serialize + Send + 'static>(
     desk: Desk,
     caller: Caller,
     work: impl FnOnce(&crate::Pki, &Caller) -> Result<T, Error> + Send + 'static,
-    done: &'static str,
+    asked: &'static str,
 ) -> Result<Response, Refusal> {
     let place = place(desk.rooms.of(Action::Issue))?;
     let running = tokio::task::spawn_blocking(move || {
         let answer = work(&desk.pki, &caller);
         match &answer {
-            Ok(_) => tracing::info!(remote = %caller.remote, "{done}"),
+            Ok(_) => tracing::info!(remote = %caller.remote, asked, "done"),
             Err(error) => {
-                tracing::warn!(remote = %caller.remote, reason = problem::in_words(error), "not {done}");
-                desk.pki.note_refusal(&caller.presented, error, done, clock::now());
+                tracing::warn!(remote = %caller.remote, asked, reason = problem::in_words(error), "refused");
+                desk.pki.note_refusal(&caller.presented, error, asked, clock::now());
             }
         }
         drop(place);
