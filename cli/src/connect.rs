@@ -8,6 +8,7 @@
 //! command holds the store we wait (`--wait`), and switch to the socket if a service comes up.
 
 mod by_certificate;
+mod fetch;
 mod local;
 mod lxd;
 mod socket;

@@ -71,6 +71,12 @@ pub struct FileNames {
     pub chain: String,
     /// `.NAME.pending`
     pub pending: String,
+    /// `NAME-root.crt`, of one that was enrolled
+    pub root: String,
+    /// `NAME.crl`, of one that was enrolled
+    pub lists: String,
+    /// `NAME.enrolled`, of one that was enrolled
+    pub enrolled: String,
 }
 
 impl FileNames {
@@ -82,8 +88,20 @@ impl FileNames {
             key: format!("{slug}.key"),
             chain: format!("{slug}-chain.crt"),
             pending: format!(".{slug}.pending"),
+            root: format!("{slug}-root.crt"),
+            lists: format!("{slug}.crl"),
+            enrolled: format!("{slug}.enrolled"),
         }
     }
+}
+
+/// A file for everybody that goes beside a certificate.
+#[derive(Clone, Copy, Debug)]
+pub struct Beside<'a> {
+    /// What it is called.
+    pub name: &'a str,
+    /// What it holds.
+    pub bytes: &'a [u8],
 }
 
 impl Place {
@@ -141,12 +159,13 @@ impl Place {
         Ok(Some(()))
     }
 
-    /// Puts everything in place, then forgets the pending file.
+    /// Puts everything in place, what goes beside it too, then forgets the pending file.
     pub fn finish(
         &self,
         pending: &Pending,
         issued: &Issued,
         p12: Option<&Pkcs12>,
+        beside: &[Beside<'_>],
     ) -> Result<Placed, CommandError> {
         let names = FileNames::of(&self.slug);
         let placed = Placed {
@@ -163,11 +182,13 @@ impl Place {
         };
         // At the same time: until all are durable the pending file holds the key, and whoever asks again gets
         // the same certificate.
-        let drafts = vec![
-            draft(&placed.key, pending.key.as_bytes(), Visibility::Secret),
-            draft(&placed.chain, issued.chain.as_bytes(), Visibility::Public),
-            draft(&placed.certificate, issued.pem.as_bytes(), Visibility::Public),
-        ];
+        let mut drafts = vec![draft(&placed.key, pending.key.as_bytes(), Visibility::Secret)];
+        let paths: Vec<PathBuf> = beside.iter().map(|one| self.path(one.name)).collect();
+        for (one, path) in beside.iter().zip(&paths) {
+            drafts.push(draft(path, one.bytes, Visibility::Public));
+        }
+        drafts.push(draft(&placed.chain, issued.chain.as_bytes(), Visibility::Public));
+        drafts.push(draft(&placed.certificate, issued.pem.as_bytes(), Visibility::Public));
         let mut key = write_aside(drafts, Pace::Whole).into_iter().collect::<Result<Vec<_>, _>>()?;
         let certificates = key.split_off(1);
         // The key's name is durable before the others: a certificate without a key passes for somebody else's.

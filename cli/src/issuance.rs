@@ -9,13 +9,16 @@ use ca::{
     subject::{LeafKind, Subject},
 };
 use serde::Serialize;
-use server::ops::issue::{Issue, Issued, ProfileName};
+use server::ops::{
+    issue::{Issue, IssueTrusted, Issued, ProfileName},
+    trust::view::RightsWanted,
+};
 
 use crate::{
     connect::Connection,
     context::{Context, distance, moment},
     error::{CommandError, Kind},
-    files::{Overwrite, Pending, Pkcs12, Place, Placed, Refusal, Start, start},
+    files::{Beside, Overwrite, Pending, Pkcs12, Place, Placed, Refusal, Start, start},
     output::Output,
 };
 
@@ -94,6 +97,17 @@ pub struct Request {
     pub key_type: KeyType,
     /// The project it belongs to, if one was named.
     pub project: Option<String>,
+    /// What its entry may do, if it gets one.
+    pub trusted: Option<RightsWanted>,
+}
+
+/// Whether something is done, or only decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doing {
+    /// `--dry-run`
+    Dry,
+    /// As asked for.
+    Really,
 }
 
 impl Request {
@@ -133,10 +147,22 @@ impl Request {
         if let Some(project) = &self.project {
             text.extend(serde_json::to_vec(project).unwrap_or_default());
         }
+        if let Some(trusted) = &self.trusted {
+            text.extend(serde_json::to_vec(trusted).unwrap_or_default());
+        }
         Fingerprint::of(&text).to_string()
     }
 
-    /// The operation that asks for it.
+    /// Asks for it.
+    pub fn ask(&self, csr: String, doing: Doing, connection: &Connection) -> Result<Issued, CommandError> {
+        let issue = self.operation(csr, doing == Doing::Dry);
+        match &self.trusted {
+            Some(rights) => connection.call(IssueTrusted { issue, rights: rights.clone() }),
+            None => connection.call(issue),
+        }
+    }
+
+    /// The operation that asks for it, without an entry.
     pub fn operation(&self, csr: String, dry_run: bool) -> Issue {
         Issue {
             profile: self.profile,
@@ -195,10 +221,10 @@ pub fn issue(
     connection: &Connection,
 ) -> Result<(Issued, Placed), CommandError> {
     let pending = begin(place, &request.digest(), overwrite, || request.prepare())?;
-    let answer = connection.call(request.operation(pending.csr.clone(), false));
+    let answer = request.ask(pending.csr.clone(), Doing::Really, connection);
     let issued = settle(answer, place)?;
     belongs(&issued, &pending)?;
-    let placed = finish(place, &pending, &issued, p12)?;
+    let placed = finish(place, &pending, &issued, p12, &[])?;
     Ok((issued, placed))
 }
 
@@ -249,8 +275,9 @@ pub fn finish(
     pending: &Pending,
     issued: &Issued,
     p12: Option<&Pkcs12>,
+    beside: &[Beside<'_>],
 ) -> Result<Placed, CommandError> {
-    place.finish(pending, issued, p12).map_err(|error| {
+    place.finish(pending, issued, p12, beside).map_err(|error| {
         error
             .hint(format!("certificate {} has been issued all the same", issued.certificate.serial))
             .hint("put that right; the same command again finishes it, with the same key")

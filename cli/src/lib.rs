@@ -13,6 +13,7 @@ mod commands;
 mod connect;
 mod context;
 mod duration;
+mod enrolled;
 mod environment;
 mod error;
 mod exec;
@@ -28,6 +29,7 @@ pub mod reading;
 pub mod reference;
 mod root_key;
 mod signals;
+mod timer;
 
 use std::{ffi::OsString, process::ExitCode};
 

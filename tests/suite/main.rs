@@ -18,6 +18,7 @@ mod disk_full;
 mod doctor;
 mod documents;
 mod endurance;
+mod enroll;
 mod export;
 mod faults;
 mod fuzz_corpus;

@@ -69,6 +69,10 @@ fn the_package_says_what_it_is_and_holds_what_it_says() {
     for path in [
         "./usr/bin/pki",
         "./lib/systemd/system/pki.service",
+        "./lib/systemd/system/pki-renew@.service",
+        "./lib/systemd/system/pki-renew@.timer",
+        "./usr/lib/systemd/user/pki-renew@.service",
+        "./usr/lib/systemd/user/pki-renew@.timer",
         "./usr/lib/sysusers.d/pki.conf",
         "./usr/lib/tmpfiles.d/pki.conf",
         "./usr/share/man/man1/pki.1.gz",
@@ -101,6 +105,20 @@ fn systemd_understands_the_unit_and_finds_it_well_locked_in() {
     // Of 10.0 (all doors open); the threshold counts in tenths.
     run(Command::new("systemd-analyze").args(["security", "--offline=true", "--threshold=15", &path]))
         .success();
+}
+
+#[test]
+fn systemd_understands_the_renewals_units() {
+    let sandbox = Sandbox::new();
+    for ending in ["service", "timer"] {
+        let unit = source_tree().join(format!("packaging/pki-renew@.{ending}"));
+        let unit = std::fs::read_to_string(unit).unwrap();
+        let unit = unit.replace("/usr/bin/pki", &Program::Shipped.path().display().to_string());
+        sandbox.write(&format!("pki-renew@.{ending}"), unit);
+    }
+    let instance = sandbox.file("pki-renew@etc-web.timer").display().to_string();
+    let verdict = run(Command::new("systemd-analyze").args(["verify", "--man=no", &instance])).success();
+    assert_eq!((verdict.stdout.as_str(), verdict.stderr.as_str()), ("", ""), "{verdict}");
 }
 
 #[test]

@@ -173,7 +173,8 @@ fn request<'v>(value: &impl Fn(&str) -> &'v str, defaults: Defaults) -> Result<R
         // The first is the name itself.
         names.remove(0);
     }
-    let request = Request { profile: defaults.profile, name, names, days, key_type, project: None };
+    let request =
+        Request { profile: defaults.profile, name, names, days, key_type, project: None, trusted: None };
     request.check().map_err(without_hints)?;
     Ok(request)
 }

@@ -2,24 +2,26 @@
 
 use std::str::FromStr;
 
-use ca::cert::{DnsName, SubjectAltName, printable};
-use server::ops::issue::ProfileName;
+use ca::cert::{DnsName, EmailAddress, SubjectAltName, UriName, printable};
+use server::ops::{issue::ProfileName, trust::view::RightsWanted};
 
 use crate::{
     batch,
     context::Context,
     error::{CommandError, Outcome},
     files::{self, Pending, Pkcs12, Place, p12},
-    issuance::{self, Options, Request},
+    issuance::{self, Doing, Options, Request},
     passphrase,
 };
 
 /// Issues to one name, or to every row of `--from`. `named` checks the name and those that go with it:
-/// it returns the name in canonical form and the further ones.
+/// it returns the name in canonical form and the further ones. `trusted` is what its entry may do, if it
+/// gets one.
 pub fn one_or_many(
     profile: ProfileName,
     name: Option<&str>,
     options: &Options,
+    trusted: Option<RightsWanted>,
     context: &mut Context,
     named: impl FnOnce(&str) -> Result<(String, Vec<SubjectAltName>), CommandError>,
 ) -> Result<Outcome, CommandError> {
@@ -34,6 +36,7 @@ pub fn one_or_many(
         days: options.days,
         key_type: options.key_type,
         project: options.project.clone(),
+        trusted,
     };
     run(&request, options, context)
 }
@@ -43,7 +46,7 @@ fn run(request: &Request, options: &Options, context: &mut Context) -> Result<Ou
     request.check()?;
     if options.dry_run {
         let pending = request.prepare()?;
-        let issued = context.connect()?.call(request.operation(pending.csr, true))?;
+        let issued = request.ask(pending.csr, Doing::Dry, &context.connect()?)?;
         issuance::report(&issued, None, context)?;
         context.output.say("nothing was issued: --dry-run");
         return Ok(Outcome::Done);
@@ -138,6 +141,18 @@ pub fn dns_name(text: &str) -> Result<SubjectAltName, CommandError> {
 /// An IP address.
 pub fn ip_address(text: &str) -> Result<SubjectAltName, CommandError> {
     SubjectAltName::parse_ip(text).map_err(|error| bad_name("IP address", text, &error))
+}
+
+/// An e-mail address.
+pub fn email_address(text: &str) -> Result<SubjectAltName, CommandError> {
+    EmailAddress::from_str(text)
+        .map(SubjectAltName::Email)
+        .map_err(|error| bad_name("e-mail address", text, &error))
+}
+
+/// A URI.
+pub fn uri(text: &str) -> Result<SubjectAltName, CommandError> {
+    UriName::from_str(text).map(SubjectAltName::Uri).map_err(|error| bad_name("URI", text, &error))
 }
 
 /// The names with each only once, in order.

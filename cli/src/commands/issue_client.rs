@@ -2,8 +2,8 @@
 
 use std::str::FromStr;
 
-use ca::cert::{CommonName, EmailAddress, SubjectAltName, UriName};
-use server::ops::issue::ProfileName;
+use ca::cert::CommonName;
+use server::ops::{issue::ProfileName, trust::view::RightsWanted};
 
 use super::issue;
 use crate::{
@@ -24,6 +24,7 @@ Examples:
   pki issue-client alice
   pki issue-client alice --email alice@example.org --days 30 --out /etc/alice
   pki issue-client alice --p12 alice.p12 --p12-passphrase-file pass
+  pki issue-client alice --trust --restricted --projects web
   pki issue-client --from people.csv --out issued
 
 people.csv:
@@ -43,22 +44,36 @@ pub struct Args {
     #[arg(long, value_name = "URI", conflicts_with = "from")]
     uri: Vec<String>,
 
+    /// Trust it too, from the moment it exists, as `pki trust add` would
+    #[arg(long, conflicts_with = "from")]
+    trust: bool,
+
+    /// With --trust: limit it to projects
+    #[arg(long, requires = "trust")]
+    restricted: bool,
+
+    /// With --trust: the projects that it is limited to, separated by commas
+    #[arg(long, value_name = "PROJECTS", value_delimiter = ',', requires = "restricted")]
+    projects: Vec<String>,
+
     #[command(flatten)]
     options: Options,
 }
 
 pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CommandError> {
-    issue::one_or_many(ProfileName::Client, args.name.as_deref(), &args.options, context, |name| {
+    let trusted = args.trust.then(|| RightsWanted {
+        kind: "client".to_string(),
+        restricted: args.restricted,
+        projects: args.projects.clone(),
+    });
+    issue::one_or_many(ProfileName::Client, args.name.as_deref(), &args.options, trusted, context, |name| {
         let name = CommonName::from_str(name).map_err(|error| issue::bad_name("name", name, &error))?;
         let mut names = Vec::new();
         for email in &args.email {
-            let email = EmailAddress::from_str(email)
-                .map_err(|error| issue::bad_name("e-mail address", email, &error))?;
-            names.push(SubjectAltName::Email(email));
+            names.push(issue::email_address(email)?);
         }
         for uri in &args.uri {
-            let uri = UriName::from_str(uri).map_err(|error| issue::bad_name("URI", uri, &error))?;
-            names.push(SubjectAltName::Uri(uri));
+            names.push(issue::uri(uri)?);
         }
         Ok((name.to_string(), names))
     })

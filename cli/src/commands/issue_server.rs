@@ -44,7 +44,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CommandError> {
-    issue::one_or_many(ProfileName::Server, args.name.as_deref(), &args.options, context, |name| {
+    issue::one_or_many(ProfileName::Server, args.name.as_deref(), &args.options, None, context, |name| {
         let (name, first) = issue::server_name(name)?;
         let mut names = vec![first];
         for dns in &args.dns {

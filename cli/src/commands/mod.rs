@@ -16,6 +16,7 @@ mod completions;
 mod config;
 mod crl;
 mod doctor;
+mod enroll;
 mod export;
 mod info;
 pub mod init;
@@ -52,6 +53,7 @@ pub enum Command {
     IssueClient(issue_client::Args),
     IssueServer(issue_server::Args),
     Sign(sign::Args),
+    Enroll(enroll::Args),
     Renew(renew::Args),
     Revoke(revoke::Args),
     Release(release::Args),
@@ -92,6 +94,7 @@ impl Command {
             Command::IssueClient(args) => issue_client::run(args, context),
             Command::IssueServer(args) => issue_server::run(args, context),
             Command::Sign(args) => sign::run(&args, context),
+            Command::Enroll(args) => enroll::run(&args, context),
             Command::Renew(args) => renew::run(&args, context),
             Command::Revoke(args) => revoke::run(&args, context),
             Command::Release(args) => release::run(&args, context),

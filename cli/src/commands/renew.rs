@@ -1,5 +1,7 @@
 //! `pki renew`.
 
+mod itself;
+
 use std::path::{Path, PathBuf};
 
 use ca::{
@@ -32,18 +34,30 @@ use crate::{
 Examples:
   pki renew alice
   pki renew alice --if-due            does nothing before two thirds of the lifetime have passed
-  pki renew 4a3f9c01 --rekey --out /etc/alice")]
+  pki renew 4a3f9c01 --rekey --out /etc/alice
+  pki renew --self --out /etc/web --exec 'systemctl reload nginx'")]
 pub struct Args {
-    /// Name, serial, fingerprint or file
-    #[arg(value_name = "NAME|SERIAL|FILE")]
-    which: String,
+    /// Name, serial, fingerprint or file; with --self the name of one that was enrolled here
+    #[arg(value_name = "NAME|SERIAL|FILE", required_unless_present = "itself")]
+    which: Option<String>,
 
     /// With a new key
-    #[arg(long)]
+    #[arg(long, group = "new_key")]
     rekey: bool,
 
+    /// The certificate of `pki enroll` that lies here, over HTTPS and with itself as the credential
+    ///
+    /// It gets a new key and a successor when two thirds of its lifetime have passed; before that only its
+    /// revocation list is fetched anew. No PKI and no other credential is needed here.
+    #[arg(long = "self", group = "new_key", conflicts_with = "if_due")]
+    itself: bool,
+
+    /// With --self: run this command by `sh -c` after each renewal, until it succeeds once
+    #[arg(long, value_name = "COMMAND", requires = "itself")]
+    exec: Option<String>,
+
     /// Type of the new key; without it that of the old one
-    #[arg(long, value_name = "TYPE", requires = "rekey", value_parser = key_type)]
+    #[arg(long, value_name = "TYPE", requires = "new_key", value_parser = key_type)]
     key_type: Option<KeyType>,
 
     /// Do nothing before two thirds of the lifetime have passed
@@ -54,13 +68,16 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 
-    /// Replace a NAME.key that does not belong to the certificate
-    #[arg(long, requires = "rekey")]
+    /// Replace a NAME.key that does not belong to the certificate; with --self: before it is due
+    #[arg(long, requires = "new_key")]
     force: bool,
 }
 
 pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> {
-    let selector = select(&args.which, context)?;
+    let Some(which) = args.which.as_deref().filter(|_| !args.itself) else {
+        return itself::run(args, context);
+    };
+    let selector = select(which, context)?;
     let folder = match &args.out {
         Some(out) => files::folder(&context.resolve(out))?,
         None => context.environment.directory.clone(),
@@ -69,12 +86,12 @@ pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> 
     let connection = context.connect()?;
     let shown = connection.call(Show { selector })?;
     let candidates: Vec<CertificateView> = shown.into_iter().map(|one| one.certificate).collect();
-    let old = choose(&args.which, candidates, &folder)?;
+    let old = choose(which, candidates, &folder)?;
     let place = Place { folder, slug: Slug::of(&old.name) };
     let renewal = if args.rekey {
-        rekey(args, &old, &place, &connection)?
+        rekey(args, which, &old, &place, &connection)?
     } else {
-        keep_key(args, &old, &place, &connection, context)?
+        keep_key(args, which, &old, &place, &connection, context)?
     };
     drop(connection);
     let Some(issued) = renewal else {
@@ -141,6 +158,7 @@ fn is_here(one: &CertificateView, folder: &Path) -> bool {
 /// The successor for the same key; `None` if it is not due.
 fn keep_key(
     args: &Args,
+    which: &str,
     old: &CertificateView,
     place: &Place,
     connection: &Connection,
@@ -154,7 +172,7 @@ fn keep_key(
                 .output
                 .warn(&format!("{} is not here: the certificate goes where the key is", key.display()));
         }
-        KeyHere::Other => return Err(foreign_key(place, &args.which)),
+        KeyHere::Other => return Err(foreign_key(place, which)),
         KeyHere::Ours | KeyHere::Unreadable => {}
     }
     let selector = Selector::Word(old.serial.clone());
@@ -174,6 +192,7 @@ fn keep_key(
 /// The successor for a new key; `None` if it is not due.
 fn rekey(
     args: &Args,
+    which: &str,
     old: &CertificateView,
     place: &Place,
     connection: &Connection,
@@ -182,7 +201,7 @@ fn rekey(
         Some(chosen) => chosen,
         None => issuance::key_type(&old.key_type).unwrap_or(KeyType::P384),
     };
-    let unfinished = unfinished(&args.which, key_type, place)?;
+    let unfinished = unfinished(which, key_type, place)?;
     let (request, serial) = match &unfinished {
         Some((request, serial)) => (request.clone(), serial.clone()),
         None => {
@@ -191,9 +210,9 @@ fn rekey(
             if !args.force
                 && matches!(key_here(old, place, connection)?, KeyHere::Other | KeyHere::Unreadable)
             {
-                return Err(foreign_key(place, &args.which));
+                return Err(foreign_key(place, which));
             }
-            (request_of(&args.which, key_type, &old.serial), old.serial.clone())
+            (request_of(which, key_type, &old.serial), old.serial.clone())
         }
     };
     let pending = issuance::begin(place, &request, Overwrite::Allow, || {
@@ -209,7 +228,7 @@ fn rekey(
         Renewed::Renewed(issued) => *issued,
     };
     issuance::belongs(&issued, &pending)?;
-    issuance::finish(place, &pending, &issued, None)?;
+    issuance::finish(place, &pending, &issued, None, &[])?;
     Ok(Some(issued))
 }
 

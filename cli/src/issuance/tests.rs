@@ -10,6 +10,7 @@ fn request() -> Request {
         days: None,
         key_type: KeyType::P256,
         project: None,
+        trusted: None,
     }
 }
 

@@ -5,11 +5,15 @@ use std::path::Path;
 use ca::cert::Certificate;
 use server::ops::trust::{
     add::{TrustAdd, TrustAddUser},
-    token::TokenCreate,
+    token::{TokenCreate, TokenCreated},
     view::TrustView,
 };
 
-use super::{RightsArgs, view};
+use super::{
+    RightsArgs,
+    enroll::{self, EnrollArgs},
+    view,
+};
 use crate::{
     commands::selector::read_certificates,
     context::{Context, distance, moment},
@@ -21,7 +25,8 @@ use crate::{
 /// A word that names a file that is there, holds a `/`, or ends in .crt or .pem is a file, whose
 /// certificate is trusted at once; anything else is the name of a client, for whom a token is printed.
 /// The token is shown this once: the client redeems it, and with it becomes trusted under that name.
-/// Without a word the client's name is asked for. Adding lifts what an earlier `trust remove` left.
+/// With --enroll the token ends in a certificate of ours as well, for the names that are given here: a machine
+/// without a PKI redeems it with `pki enroll`. Without a word the client's name is asked for. Adding lifts what an earlier `trust remove` left.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -29,6 +34,8 @@ Examples:
   pki trust add alice                          prints a token for alice
   pki trust add laptop.crt --name alice        trusts a certificate
   pki trust add web --restricted --projects web,shop
+  pki trust add db.internal --enroll --profile server --ip 10.0.0.7
+  pki trust add alice --enroll --email alice@example.org --trust
   sudo pki trust add --local-user alice        trusts a user of this machine")]
 pub struct Args {
     /// The name of a client, or a certificate's file
@@ -45,6 +52,9 @@ pub struct Args {
 
     #[command(flatten)]
     rights: RightsArgs,
+
+    #[command(flatten)]
+    enroll: EnrollArgs,
 }
 
 /// What is to be added.
@@ -75,6 +85,15 @@ pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> 
         (None, None, None) => Wanted::Client(ask_name(context)?),
     };
     let rights = (&args.rights).into();
+    if args.enroll.enroll {
+        return match wanted {
+            Wanted::Client(name) => enroll::run(&name, &args.enroll, &args.rights, context),
+            Wanted::Certificate(_) | Wanted::User(_) => {
+                Err(CommandError::usage("an enrolment ends in a new certificate: name whom it is for")
+                    .hint("`pki trust add NAME --enroll`"))
+            }
+        };
+    }
     match wanted {
         Wanted::Certificate(path) => {
             let bundle = read_certificates(path, context)?;
@@ -89,18 +108,24 @@ pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> 
         }
         Wanted::Client(name) => {
             let created = context.connect()?.call(TokenCreate { name, rights })?;
-            let now = context.now();
-            context.output.reply(&created, |output| output.line(&created.secret))?;
-            let token = &created.token;
-            let until = match token.expires_at {
-                Some(end) => format!("until {} ({})", moment(end), distance(end, now)),
-                None => "for ever".to_string(),
-            };
-            context.output.say(&format!("a token for {}, good once, {until}", token.name));
-            context.output.hint(&format!("the client runs: pki remote add {} TOKEN", token.name));
+            handed_out(&created, context)?;
+            context.output.hint(&format!("the client runs: pki remote add {} TOKEN", created.token.name));
         }
     }
     Ok(Outcome::Done)
+}
+
+/// Prints a token, and says how long it is good.
+pub(super) fn handed_out(created: &TokenCreated, context: &mut Context) -> Result<(), CommandError> {
+    let now = context.now();
+    context.output.reply(created, |output| output.line(&created.secret))?;
+    let token = &created.token;
+    let until = match token.expires_at {
+        Some(end) => format!("until {} ({})", moment(end), distance(end, now)),
+        None => "for ever".to_string(),
+    };
+    context.output.say(&format!("a token for {}, good once, {until}", token.name));
+    Ok(())
 }
 
 fn ask_name(context: &mut Context) -> Result<String, CommandError> {

@@ -10,6 +10,7 @@ use crate::{
 mod add;
 mod ca;
 mod edit;
+mod enroll;
 mod entries;
 mod remove;
 mod tokens;

@@ -83,6 +83,11 @@ pub fn short(fingerprint: &str) -> &str {
     fingerprint.get(..SHOWN).unwrap_or(fingerprint)
 }
 
+fn purpose(token: &TokenView) -> String {
+    let of = token.enrolment.as_ref().map_or(&token.rights.kind, |enrolment| &enrolment.profile);
+    format!("{} ({of})", token.purpose)
+}
+
 /// A table of tokens.
 pub fn tokens(tokens: &[TokenView], now: OffsetDateTime) -> Table {
     let mut table = Table::new([
@@ -101,7 +106,7 @@ pub fn tokens(tokens: &[TokenView], now: OffsetDateTime) -> Table {
         };
         table.row([
             token.name.clone().into(),
-            format!("{} ({})", token.purpose, token.rights.kind).into(),
+            purpose(token).into(),
             reaches(&token.rights).into(),
             expires.into(),
             distance(token.created_at, now).into(),
