@@ -132,7 +132,7 @@ fn a_p12_that_fails_after_all_leaves_the_certificate_and_the_way_to_finish() {
         warnings: Vec::new(),
     };
     let p12 = Pkcs12 { path: folder.path().join("a.p12"), passphrase: zeroize::Zeroizing::new("x".into()) };
-    let error = finish(&place, &pending, &issued, Some(&p12)).unwrap_err();
+    let error = finish(&place, &pending, &issued, Some(&p12), &[]).unwrap_err();
     assert!(error.hints.iter().any(|hint| hint.contains("4a01 has been issued")), "{error:?}");
     assert!(error.hints.iter().any(|hint| hint.contains("the same command again")), "{error:?}");
     assert_eq!(std::fs::read(folder.path().join("alice.crt")).unwrap(), b"leaf");
