@@ -4,7 +4,7 @@
 //! (`tests/full`) strikes every one and prints the table of `docs/faults.md`; the variable
 //! `PKI_FAULTS` holds it to some operations, as in `PKI_FAULTS=issue-client,revoke`.
 
-use tests::faults::{Fault, Matrix, OPERATIONS, Row, table};
+use tests::faults::{Fault, Matrix, Row, all_operations, table};
 
 const FAULTS: [Fault; 3] = [Fault::Kill, Fault::SyncFails, Fault::DiskFull];
 
@@ -16,7 +16,7 @@ fn judge(rows: &[Row]) {
 #[test]
 fn a_few_points_of_every_operation() {
     let mut rows = Vec::new();
-    for operation in OPERATIONS {
+    for operation in all_operations() {
         // An archive's passphrase costs a second each time.
         let slow = ["backup", "restore"].contains(&operation.name);
         rows.extend(Matrix::Spread(if slow { 1 } else { 3 }).of(operation.name, &[Fault::Kill]));
@@ -24,7 +24,7 @@ fn a_few_points_of_every_operation() {
         rows.extend(Matrix::Spread(1).of(operation.name, &[other]));
     }
     // A single point may be a call that the index's own thread makes in one run and not in the next.
-    for operation in OPERATIONS {
+    for operation in all_operations() {
         let struck: usize =
             rows.iter().filter(|row| row.operation == operation.name).map(|row| row.struck).sum();
         assert!(struck > 0, "{}: no fault happened", operation.name);
@@ -47,7 +47,7 @@ fn every_point_of_every_operation() {
     let wanted = std::env::var("PKI_FAULTS").ok();
     let wanted: Option<Vec<&str>> = wanted.as_deref().map(|names| names.split(',').collect());
     let mut rows = Vec::new();
-    for operation in OPERATIONS {
+    for operation in all_operations() {
         if wanted.as_ref().is_none_or(|names| names.contains(&operation.name)) {
             rows.extend(Matrix::Whole.of(operation.name, &FAULTS));
         }

@@ -62,7 +62,7 @@ pub fn check(
     if ended.code == 0 {
         (operation.finished)(sandbox).map_err(|cause| format!("it ended well, but {cause}"))?;
     }
-    let again = sandbox.pki(operation.command);
+    let again = operation.run(sandbox);
     if !(again.code == 0 || operation.finished_says == Some(again.code)) || !(operation.stored)(sandbox)? {
         return Err(format!("the same command again does not finish: {again}"));
     }

@@ -5,8 +5,11 @@ use std::time::Instant;
 
 use crate::{Program, Sandbox};
 
-use super::trace::{record, strike};
-use super::{Before, Fault, OPERATIONS, Operation, Point, check};
+use super::strike::{record, strike};
+use super::{Before, Fault, Operation, Point, check, operation};
+
+/// How often a point is tried whose call is not made.
+const TRIES: usize = 4;
 
 /// How many points of an operation are tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,10 +31,10 @@ pub struct Row {
     pub calls: usize,
     /// Points where it happened.
     pub struck: usize,
-    /// Points that were chosen, but the call was not made in that run.
-    pub missed: usize,
+    /// Points that were chosen, but the call was not made in any of several runs.
+    pub missed: Vec<Point>,
     /// Calls that cannot be struck in this way.
-    pub hidden: usize,
+    pub hidden: Vec<Point>,
     /// What did not hold, with its point.
     pub failures: Vec<String>,
     /// Seconds it took.
@@ -44,8 +47,7 @@ impl Matrix {
     /// # Panics
     /// If there is no such operation, or if it fails without a fault.
     pub fn of(self, name: &str, faults: &[Fault]) -> Vec<Row> {
-        let operation = OPERATIONS.iter().find(|operation| operation.name == name);
-        let operation = operation.unwrap_or_else(|| panic!("no operation {name}"));
+        let operation = operation(name);
         let prepared = Sandbox::of(Program::UnderTest);
         (operation.prepare)(&prepared);
         let before = Before::of(&prepared).unwrap_or_else(|cause| panic!("{name}: {cause}"));
@@ -55,7 +57,7 @@ impl Matrix {
             .map(|fault| {
                 let points = recording.points_of(*fault);
                 let hidden = recording.hidden_of(*fault);
-                let calls = points.len() + hidden;
+                let calls = points.len() + hidden.len();
                 let begun = Instant::now();
                 let (struck, missed, failures) =
                     strike_all(operation, &prepared, &before, *fault, self.chosen(points));
@@ -91,26 +93,26 @@ fn strike_all(
     before: &Before,
     fault: Fault,
     points: Vec<Point>,
-) -> (usize, usize, Vec<String>) {
+) -> (usize, Vec<Point>, Vec<String>) {
     let left = Mutex::new(points);
-    let found = Mutex::new((0, 0, Vec::new()));
+    let found = Mutex::new((0, Vec::new(), Vec::new()));
     let next = || left.lock().expect("no thread panics with it").pop();
     let work = || {
         while let Some(point) = next() {
-            let sandbox = prepared.copied();
-            let (ended, struck) = strike(operation, &sandbox, fault, &point);
-            let verdict = check(operation, &sandbox, before, fault, &ended);
+            let struck = (0..TRIES).any(|_| {
+                let sandbox = prepared.copied();
+                let (ended, struck) = strike(operation, &sandbox, fault, &point);
+                if let Err(cause) = check(operation, &sandbox, before, fault, &ended) {
+                    let run = format!("{}, {} at {point}", operation.name, fault.name());
+                    let mut found = found.lock().expect("no thread panics with it");
+                    found.2.push(format!("{run}: {cause}\nthe struck run:\n{ended}"));
+                }
+                struck
+            });
             let mut found = found.lock().expect("no thread panics with it");
             match struck {
                 true => found.0 += 1,
-                false => found.1 += 1,
-            }
-            if let Err(cause) = verdict {
-                found.2.push(format!(
-                    "{}, {} at {point}: {cause}\nthe struck run:\n{ended}",
-                    operation.name,
-                    fault.name()
-                ));
+                false => found.1.push(point),
             }
         }
     };
@@ -133,10 +135,17 @@ pub fn table(rows: &[Row]) -> String {
             row.fault.name(),
             row.calls,
             row.struck,
-            row.hidden + row.missed,
+            row.hidden.len() + row.missed.len(),
             row.failures.len(),
             row.seconds
         ));
+    }
+    let (calls, struck) = rows.iter().fold((0, 0), |sum, row| (sum.0 + row.calls, sum.1 + row.struck));
+    text.push_str(&format!("\n{calls} calls, {struck} struck.\n"));
+    let not_reached =
+        |row: &Row| row.hidden.iter().chain(&row.missed).map(Point::to_string).collect::<Vec<_>>();
+    for row in rows.iter().filter(|row| !not_reached(row).is_empty()) {
+        text.push_str(&format!("{}, {}: {}\n", row.operation, row.fault.name(), not_reached(row).join("; ")));
     }
     text
 }

@@ -1,20 +1,18 @@
-//! One operation under strace: recorded whole, or with a fault at one of its calls.
+//! The calls of an operation, as strace wrote them down, and by what each is found again.
 //!
 //! strace counts calls for each thread by itself, so `when=N` strikes whichever thread comes first
-//! to its Nth call of that name. A later thread's Nth call is then never struck. Where its file has
-//! a lasting name, the point is narrowed to that file with `-P`; otherwise it is not reachable, and
-//! says so.
+//! to its Nth call, and which thread does what differs from run to run. A point is therefore narrowed
+//! with `-P` to the file or the name that the call is about: of those it counts alone. In a process
+//! namespace of its own a process has the same number in each run, and so have the temporary files
+//! that bear it. A name that other recordings of the same operation do not know is not used. Where two
+//! threads do the same to one file, the calls of the second are counted from another call on that comes
+//! before them. Where there is none, the call is out of reach, and says so.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::process::Command;
-
-use crate::{Output, Sandbox, run};
-
-use super::Operation;
 
 /// The calls that change what is on disk, or make it last.
-const CALLS: [&str; 16] = [
+pub(super) const CALLS: [&str; 16] = [
     "fchmod",
     "fdatasync",
     "fsync",
@@ -55,7 +53,7 @@ impl Fault {
     }
 
     /// Whether it can happen at a call of this name.
-    fn strikes(self, call: &str) -> bool {
+    pub(super) fn strikes(self, call: &str) -> bool {
         match self {
             Fault::Kill => true,
             Fault::SyncFails => matches!(call, "fsync" | "fdatasync"),
@@ -63,7 +61,7 @@ impl Fault {
         }
     }
 
-    fn injection(self) -> &'static str {
+    pub(super) fn injection(self) -> &'static str {
         match self {
             Fault::Kill => "signal=KILL",
             Fault::SyncFails => "error=EIO",
@@ -77,17 +75,34 @@ impl Fault {
 pub struct Point {
     /// The system call.
     pub call: String,
-    /// Its how-manieth, in one thread.
+    /// The calls that are counted.
+    pub name: Name,
+    /// Which of them it is, in one thread.
     pub nth: usize,
-    /// Counting only calls on this file, below the sandbox.
-    pub file: Option<String>,
+    /// The call that the counting begins behind; without one it begins at the start.
+    pub after: Option<Box<Point>>,
+}
+
+/// By what a call is told from others with the same name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Name {
+    /// A path below the sandbox that it names, or that its file has.
+    Path(String),
+    /// A relative path that it names.
+    Word(String),
+    /// Nothing.
+    Any,
 }
 
 impl std::fmt::Display for Point {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "{} {}", self.call, self.nth)?;
-        match &self.file {
-            Some(file) => write!(formatter, " on {file}"),
+        match &self.name {
+            Name::Path(name) | Name::Word(name) => write!(formatter, " of {name}")?,
+            Name::Any => {}
+        }
+        match &self.after {
+            Some(after) => write!(formatter, " after {after}"),
             None => Ok(()),
         }
     }
@@ -98,8 +113,8 @@ impl std::fmt::Display for Point {
 pub struct Recording {
     /// One point for every call that can be struck, in the order they were made.
     pub points: Vec<Point>,
-    /// Names of the calls that cannot be struck, because an earlier thread always takes their place.
-    pub hidden: Vec<String>,
+    /// The calls that cannot be struck, because an earlier one always takes their place.
+    pub hidden: Vec<Point>,
 }
 
 impl Recording {
@@ -108,121 +123,188 @@ impl Recording {
         self.points.iter().filter(|point| fault.strikes(&point.call)).cloned().collect()
     }
 
-    /// How many calls at which `fault` could happen are out of reach.
-    pub fn hidden_of(&self, fault: Fault) -> usize {
-        self.hidden.iter().filter(|call| fault.strikes(call)).count()
+    /// The calls at which `fault` could happen, but that are out of reach.
+    pub fn hidden_of(&self, fault: Fault) -> Vec<Point> {
+        self.hidden.iter().filter(|point| fault.strikes(&point.call)).cloned().collect()
     }
 }
 
-/// Runs the operation to its end and keeps the calls it made.
-pub fn record(operation: &Operation, prepared: &Sandbox) -> Result<Recording, String> {
-    let sandbox = prepared.copied();
-    let log = sandbox.root().join("trace");
-    let ended = strace(operation, &sandbox, &log, &[format!("-etrace={}", CALLS.join(","))]);
-    if ended.code != 0 {
-        return Err(format!("{} fails without a fault: {ended}", operation.name));
-    }
-    let text = std::fs::read(&log).map_err(|error| format!("no trace: {error}"))?;
-    Ok(recording(&String::from_utf8_lossy(&text), sandbox.root()))
-}
-
-/// Runs the operation with a fault at one point. The second value says whether the fault happened.
-pub fn strike(operation: &Operation, sandbox: &Sandbox, fault: Fault, point: &Point) -> (Output, bool) {
-    let log = sandbox.root().join("trace");
-    let mut options = vec![
-        format!("-etrace={}", point.call),
-        format!("-einject={}:{}:when={}", point.call, fault.injection(), point.nth),
-    ];
-    if let Some(file) = &point.file {
-        options.push(format!("-P{}", sandbox.root().join(file).display()));
-    }
-    let ended = strace(operation, sandbox, &log, &options);
-    let text = std::fs::read(&log).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
-    let struck = match fault {
-        Fault::Kill => text.contains("+++ killed by SIGKILL"),
-        Fault::SyncFails | Fault::DiskFull => text.contains("(INJECTED)"),
-    };
-    let _ = std::fs::remove_file(&log);
-    (ended, struck)
-}
-
-fn strace(operation: &Operation, sandbox: &Sandbox, log: &Path, options: &[String]) -> Output {
-    let program = sandbox.command(operation.command);
-    let mut command = Command::new("strace");
-    sandbox.surround(&mut command);
-    command.args(["-f", "-y", "-qq", "-o"]).arg(log).args(options);
-    command.arg(program.get_program()).args(program.get_args());
-    run(&mut command)
+/// A call as it was recorded.
+pub(super) struct Made {
+    thread: String,
+    call: String,
+    /// What it can be told from others by, the best first.
+    names: Vec<Name>,
+    /// Whether it changes anything, or makes it last.
+    changes: bool,
 }
 
 /// Reads a trace. Lines look like `895 fsync(12</tmp/x/pki/ca.crl>) = 0`.
-fn recording(text: &str, root: &Path) -> Recording {
-    let (mut by_thread, mut by_file) = (BTreeMap::new(), BTreeMap::new());
-    let (mut taken, mut taken_on) = (BTreeSet::new(), BTreeSet::new());
-    let (mut points, mut hidden) = (Vec::new(), Vec::new());
+pub(super) fn calls(text: &str, root: &Path) -> Vec<Made> {
+    let mut made = Vec::new();
     for line in text.lines() {
         let Some((thread, rest)) = line.split_once(' ') else { continue };
         let Some((call, arguments)) = rest.trim_start().split_once('(') else { continue };
         if !CALLS.contains(&call) {
             continue;
         }
-        let nth = counted(&mut by_thread, (thread, call));
-        let file = lasting_file(call, arguments, root);
-        let nth_on = counted(&mut by_file, (thread, call, file.clone()));
-        let first = taken.insert((call, nth));
-        let first_on = file.is_some() && taken_on.insert((call, nth_on, file.clone()));
         // Opening what is there, or reading, changes nothing: being killed at it is being killed at
-        // the call before.
-        if call == "openat" && !arguments.contains("O_CREAT") {
-            continue;
-        }
-        if first {
-            points.push(Point { call: call.to_owned(), nth, file: None });
-        } else if first_on {
-            points.push(Point { call: call.to_owned(), nth: nth_on, file });
-        } else {
-            hidden.push(call.to_owned());
-        }
+        // the call before. What lies elsewhere, like /dev/null, is nobody's.
+        let opens = call == "openat" && !arguments.contains("O_CREAT");
+        let changes = !opens && !arguments.contains("/dev/null");
+        let names = names(call, arguments, root);
+        made.push(Made { thread: thread.to_owned(), call: call.to_owned(), names, changes });
     }
-    Recording { points, hidden }
+    made
 }
 
-fn counted<K: Ord>(counts: &mut BTreeMap<K, usize>, key: K) -> usize {
-    let count = counts.entry(key).or_default();
-    *count += 1;
-    *count
+/// Everything that strace's `-P` knows a call by, the best first.
+fn names(call: &str, arguments: &str, root: &Path) -> Vec<Name> {
+    let below = |path: &str| {
+        let path = Path::new(path).strip_prefix(root).ok()?.to_str()?;
+        Some(Name::Path(path.to_owned()))
+    };
+    // What stands between quotes is a name, or what is written.
+    let writes = matches!(call, "write" | "pwrite64");
+    let quoted: Vec<&str> =
+        arguments.split('"').skip(1).step_by(2).take(if writes { 0 } else { 2 }).collect();
+    // Of the two names that `rename` and `link` take, strace goes by the first.
+    let by = quoted.iter().take(if matches!(call, "rename" | "link") { 1 } else { 2 });
+    let mut names: Vec<Name> = Vec::new();
+    for word in by.rev() {
+        match word.starts_with('/') {
+            true => names.extend(below(word)),
+            false => names.push(Name::Word((*word).to_owned())),
+        }
+    }
+    // Of what stands outside of them, the files of descriptors; what follows the `)` is the answer.
+    let outside: String = arguments.split('"').step_by(2).take(if writes { 1 } else { 3 }).collect();
+    let outside = outside.split(')').next().unwrap_or_default();
+    for (at, _) in outside.match_indices('<') {
+        let path = outside[at + 1..].split('>').next().unwrap_or_default();
+        if !outside[..at].ends_with("AT_FDCWD") {
+            names.extend(below(path).filter(|name| !names.contains(name)));
+        }
+    }
+    names.push(Name::Any);
+    names
 }
 
-/// The file a call is about, below the sandbox, if another run uses the same name for it.
-fn lasting_file(call: &str, arguments: &str, root: &Path) -> Option<String> {
-    if !matches!(call, "write" | "pwrite64" | "fsync" | "fdatasync" | "ftruncate" | "fchmod") {
-        return None;
+/// How many calls before one that has no name of its own are tried to count from.
+const ANCHORS: usize = 4;
+
+/// Makes points of the calls of the first of several runs: by the best name that every run knew the call
+/// by, if no call before it was known by the same.
+pub(super) fn recording(runs: &[Vec<Made>]) -> Recording {
+    let mut recording = Recording { points: Vec::new(), hidden: Vec::new() };
+    let Some(first) = runs.first() else { return recording };
+    let found = first_points(runs, &vec![0; runs.len()]);
+    for (at, made) in first.iter().enumerate().filter(|(_, made)| made.changes) {
+        let earlier = |own: bool| {
+            let before = (0..at).rev().filter(move |before| (first[*before].thread == made.thread) == own);
+            before.filter_map(|before| found[before].as_ref()).take(ANCHORS)
+        };
+        let counted_from = |anchor: &Point| {
+            let starts: Option<Vec<usize>> = runs.iter().map(|run| place(run, anchor)).collect();
+            let starts = starts?;
+            let point = first_points(runs, &starts).into_iter().nth(at - starts[0])??;
+            Some(Point { after: Some(Box::new(anchor.clone())), ..point })
+        };
+        let point = found[at].clone();
+        match point.or_else(|| earlier(true).chain(earlier(false)).find_map(counted_from)) {
+            Some(point) => recording.points.push(point),
+            None => recording.hidden.extend(points(first).swap_remove(at).into_iter().next()),
+        }
     }
-    let (_, rest) = arguments.split_once('<')?;
-    let (path, _) = rest.split_once('>')?;
-    let path = Path::new(path).strip_prefix(root).ok()?.to_str()?;
-    (!path.contains(".pki-tmp-")).then(|| path.to_owned())
+    recording
+}
+
+/// Where counting begins that begins behind a call.
+fn place(run: &[Made], anchor: &Point) -> Option<usize> {
+    points(run).iter().position(|points| points.contains(anchor)).map(|at| at + 1)
+}
+
+/// For each call of the first run, counted from `starts` on: the best point that strikes it first, if there is
+/// one that all the runs have.
+fn first_points(runs: &[Vec<Made>], starts: &[usize]) -> Vec<Option<Point>> {
+    let mut runs = runs.iter().zip(starts).map(|(run, start)| points(&run[*start..]));
+    let first = runs.next().unwrap_or_default();
+    let others: Vec<BTreeSet<Point>> = runs.map(|points| points.into_iter().flatten().collect()).collect();
+    let mut taken = BTreeSet::new();
+    let best = |points: Vec<Point>| {
+        let new: Vec<Point> = points.into_iter().filter(|point| taken.insert(point.clone())).collect();
+        new.into_iter().find(|point| others.iter().all(|other| other.contains(point)))
+    };
+    first.into_iter().map(best).collect()
+}
+
+/// What strikes each of these calls, or one of another thread before it.
+fn points(calls: &[Made]) -> Vec<Vec<Point>> {
+    let mut counts: BTreeMap<(&str, &str, &Name), usize> = BTreeMap::new();
+    let point = |made: &Made, name: &Name, nth| Point {
+        call: made.call.clone(),
+        name: name.clone(),
+        nth,
+        after: None,
+    };
+    let mut all = Vec::new();
+    for made in calls {
+        let points = made.names.iter().map(|name| {
+            let count = counts.entry((&made.thread, &made.call, name)).or_default();
+            *count += 1;
+            point(made, name, *count)
+        });
+        all.push(points.collect());
+    }
+    all
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn shown(points: &[Point]) -> Vec<String> {
+        points.iter().map(Point::to_string).collect()
+    }
+
     #[test]
-    fn a_call_that_another_thread_hides_is_narrowed_to_its_file_or_counted_as_hidden() {
-        let trace = "\
-10 pwrite64(5</s/pki/store/index/db>, \"x\"..., 9, 0) = 9
+    fn a_call_is_known_by_a_name_that_other_runs_know_it_by() {
+        let run = |serial: &str| {
+            let trace = format!(
+                "\
+10 pwrite64(5</s/pki/store/index/db>, \"\\\"</x>\\\"\"..., 9, 0) = 9
 11 pwrite64(9</s/pki/store/journal/1.seg>, \"x\"..., 9, 0) = 9
 10 openat(5</s>, \"there\", O_RDONLY) = 3</s/there>
-10 fsync(5</s/pki/.pki-tmp-10-0>) = 0
-11 fsync(9</s/pki/.pki-tmp-10-1> <unfinished ...>
-11 <... fsync resumed>) = 0
+10 openat(AT_FDCWD</s/work>, \"/s/pki/lock\", O_RDWR|O_CREAT, 0600) = 3</s/pki/lock>
+12 openat(5</s>, \"{serial}.crt\", O_WRONLY|O_CREAT, 0600) = 3</s/{serial}.crt>
+10 renameat(5</s>, \".pki-tmp-1-0\", 5</s>, \"{serial}.crt\") = 0
+10 renameat(5</s>, \".pki-tmp-1-1\", 5</s>, \"ca.crt\") = 0
+10 write(1<pipe:[7]>, \"said\", 4) = 4
+12 fsync(5</s/pki/ca.crl> <unfinished ...>
+12 <... fsync resumed>) = 0
+13 fsync(5</s/pki/ca.crl>) = 0
 10 +++ exited with 0 +++
-";
-        let found = recording(trace, Path::new("/s"));
-        let shown: Vec<String> = found.points.iter().map(Point::to_string).collect();
-        assert_eq!(shown, ["pwrite64 1", "pwrite64 1 on pki/store/journal/1.seg", "fsync 1"]);
-        assert_eq!(found.hidden, ["fsync"]);
+"
+            );
+            calls(&trace, Path::new("/s"))
+        };
+        let found = recording(&[run("17"), run("18")]);
+        let expected = [
+            "pwrite64 1 of pki/store/index/db",
+            "pwrite64 1 of pki/store/journal/1.seg",
+            "openat 1 of pki/lock",
+            "openat 1 of  after openat 1 of pki/lock",
+            "renameat 1 of .pki-tmp-1-0",
+            "renameat 1 of ca.crt",
+            "write 1",
+            "fsync 1 of pki/ca.crl",
+            "fsync 1 of pki/ca.crl after fsync 1 of pki/ca.crl",
+        ];
+        assert_eq!(shown(&found.points), expected);
+        assert!(found.hidden.is_empty());
+        let once = || calls("10 fsync(5</s/pki/ca.crl>) = 0\n", Path::new("/s"));
+        assert_eq!(shown(&recording(&[once(), once()]).points), ["fsync 1 of pki/ca.crl"]);
+        // What another run does not do is out of reach.
+        assert_eq!(shown(&recording(&[once(), Vec::new()]).hidden), ["fsync 1 of pki/ca.crl"]);
     }
 }

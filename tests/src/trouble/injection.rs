@@ -34,7 +34,7 @@ impl Injection {
 }
 
 /// Whether a tracer holds every thread.
-fn is_held(pid: u32) -> bool {
+pub(crate) fn is_held(pid: u32) -> bool {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     let mut threads =
         threads.map(|thread| fs::read_to_string(thread.path().join("status")).unwrap_or_default());

@@ -11,6 +11,7 @@ mod injection;
 pub use clock::Clock;
 pub use disk::{Immutable, SmallDisk};
 pub use injection::Injection;
+pub(crate) use injection::is_held;
 
 use std::time::{Duration, Instant};
 

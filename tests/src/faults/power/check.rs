@@ -99,7 +99,7 @@ pub(super) fn opened(
 
     // What comes next: the work goes on, and no number is used again.
     if operation.name == "revoke" {
-        let selectors = vec![Selector::Word(operation.command[1].to_owned())];
+        let selectors = vec![Selector::Word(operation.arguments()[1].to_owned())];
         let again = Revoke { selectors, reason: None, all: true, dry_run: false };
         pki.run(again, &Presented::InProcess, now).map_err(said)?;
     }
@@ -128,7 +128,7 @@ fn kept(operation: &Operation, ground: &Ground, found: &[CertificateView]) -> Re
     for before in &ground.certificates {
         let after = found.iter().find(|one| one.serial == before.serial);
         let after = after.ok_or_else(|| format!("the certificate of {} is forgotten", before.name))?;
-        let meant = operation.command.get(1) == Some(&before.name.as_str());
+        let meant = operation.arguments().get(1) == Some(&before.name.as_str());
         if after.status != before.status && !meant {
             return Err(format!("{} was {:?} and is {:?}", before.name, before.status, after.status));
         }
@@ -145,7 +145,7 @@ fn promised(
     ground: &Ground,
     answer: Answer,
 ) -> Result<(), String> {
-    let name = operation.command.get(1).copied().unwrap_or_default();
+    let name = operation.arguments().get(1).copied().unwrap_or_default();
     let ours: Vec<_> = found.iter().filter(|one| one.name == name).collect();
     let given = answer == Answer::Given;
     match operation.name {

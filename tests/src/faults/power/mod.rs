@@ -19,7 +19,7 @@ use std::time::Instant;
 
 use time::OffsetDateTime;
 
-use super::{Before, Fault, OPERATIONS, Operation};
+use super::{Before, Fault, Operation, operation};
 use crate::{Output, Program, Sandbox};
 use check::{Answer, Ground};
 use disk::{Change, Disk};
@@ -70,14 +70,13 @@ pub struct PowerRow {
 /// If there is no such operation, or if it fails without a power cut.
 pub fn power_cuts(name: &str, run: Run, extent: Extent) -> PowerRow {
     let begun = Instant::now();
-    let operation = OPERATIONS.iter().find(|operation| operation.name == name);
-    let operation = operation.unwrap_or_else(|| panic!("no operation {name}"));
+    let operation = operation(name);
     let prepared = Sandbox::of(Program::UnderTest);
     (operation.prepare)(&prepared);
     let now = OffsetDateTime::now_utc();
     let before = Before::of(&prepared).unwrap_or_else(|cause| panic!("{name}: {cause}"));
     let ground = Ground::of(&prepared.copied().dir(), now).unwrap_or_else(|cause| panic!("{name}: {cause}"));
-    let command = Command { program: Program::UnderTest.path(), arguments: operation.command };
+    let command = Command { program: Program::UnderTest.path(), arguments: operation.arguments() };
     let recording = command.record(&prepared, run).unwrap_or_else(|cause| panic!("{name}, {run:?}: {cause}"));
     let judge = Judge { operation, recording: &recording, before: &before, ground: &ground, now };
     let (mut row, states) = open_all(operation.name, run, &recording, extent, |state| judge.here(state));
@@ -162,7 +161,7 @@ impl Judge<'_> {
 
     fn shipped(&self, state: &State) -> Result<(), String> {
         let sandbox = left(&build(self.recording, state));
-        let (command, stdout) = (self.operation.command.join(" "), said(self.recording, state));
+        let (command, stdout) = (self.operation.arguments().join(" "), said(self.recording, state));
         let ended = Output { command, stdout, stderr: String::new(), code: 137 };
         let judged = super::check(self.operation, &sandbox, self.before, Fault::Kill, &ended);
         judged.map_err(|cause| {
