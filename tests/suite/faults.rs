@@ -4,7 +4,7 @@
 //! (`tests/full`) strikes every one and prints the table of `docs/faults.md`; the variable
 //! `PKI_FAULTS` holds it to some operations, as in `PKI_FAULTS=issue-client,revoke`.
 
-use tests::faults::{Fault, Matrix, Row, all_operations, table};
+use tests::faults::{Doing, Fault, Matrix, Row, all_operations, table};
 
 const FAULTS: [Fault; 3] = [Fault::Kill, Fault::SyncFails, Fault::DiskFull];
 
@@ -16,12 +16,12 @@ fn judge(rows: &[Row]) {
 #[test]
 fn a_few_points_of_every_operation() {
     let mut rows = Vec::new();
-    for operation in all_operations() {
-        // An archive's passphrase costs a second each time.
-        let slow = ["backup", "restore"].contains(&operation.name);
-        rows.extend(Matrix::Spread(if slow { 1 } else { 3 }).of(operation.name, &[Fault::Kill]));
-        let other = if rows.len() % 4 == 1 { Fault::SyncFails } else { Fault::DiskFull };
-        rows.extend(Matrix::Spread(1).of(operation.name, &[other]));
+    for (number, operation) in all_operations().enumerate() {
+        // An archive's passphrase costs a second each time, and a service has to be started.
+        let slow =
+            ["backup", "restore"].contains(&operation.name) || matches!(operation.doing, Doing::Served(_));
+        let other = if number % 2 == 0 { Fault::SyncFails } else { Fault::DiskFull };
+        rows.extend(Matrix::Spread(if slow { 1 } else { 2 }).of(operation.name, &[Fault::Kill, other]));
     }
     // A single point may be a call that the index's own thread makes in one run and not in the next.
     for operation in all_operations() {
@@ -36,7 +36,8 @@ fn a_few_points_of_every_operation() {
 #[test]
 fn an_issuance_is_finished_by_the_same_command_wherever_it_was_killed() {
     let rows = Matrix::Whole.of("issue-client", &[Fault::Kill]);
-    assert!(rows.iter().all(|row| row.struck >= 30), "{}", table(&rows));
+    // The index's own threads write when they like: not every run makes these calls.
+    assert!(rows.iter().all(|row| row.calls > 40 && row.struck + 3 >= row.calls), "{}", table(&rows));
     judge(&rows);
 }
 
