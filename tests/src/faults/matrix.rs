@@ -51,7 +51,9 @@ impl Matrix {
         let prepared = Sandbox::of(Program::UnderTest);
         (operation.prepare)(&prepared);
         let before = Before::of(&prepared).unwrap_or_else(|cause| panic!("{name}: {cause}"));
-        let recording = record(operation, &prepared).unwrap_or_else(|cause| panic!("{name}: {cause}"));
+        let recordings = if self == Matrix::Whole { 4 } else { 2 };
+        let recording =
+            record(operation, &prepared, recordings).unwrap_or_else(|cause| panic!("{name}: {cause}"));
         faults
             .iter()
             .map(|fault| {

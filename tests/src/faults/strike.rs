@@ -16,14 +16,13 @@ use crate::{Output, Sandbox};
 use super::Operation;
 use super::trace::{CALLS, Fault, Name, Point, Recording, calls, recording};
 
-/// How often an operation is recorded, to tell what its runs have in common.
-const RECORDINGS: usize = 2;
 /// How long anything here may take.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Runs the operation to its end, several times, and keeps the calls it made.
-pub fn record(operation: &Operation, prepared: &Sandbox) -> Result<Recording, String> {
-    let runs = (0..RECORDINGS).map(|_| {
+/// Runs the operation to its end, so many times, and keeps the calls it made: what the runs have in
+/// common tells them apart.
+pub fn record(operation: &Operation, prepared: &Sandbox, times: usize) -> Result<Recording, String> {
+    let runs = (0..times).map(|_| {
         let sandbox = prepared.copied();
         let log = Files::of(&sandbox);
         let ended = log.run(operation, &sandbox, &[format!("-etrace={}", CALLS.join(","))]);
