@@ -14,6 +14,8 @@ use super::{Error, MANIFEST};
 
 /// The most work a passphrase may ask for: 4 GiB of memory would be 2^22.
 const MOST_WORK: u8 = 20;
+/// Folders of earlier attempts that are stepped over.
+const MOST_LEFT: u32 = 1_000;
 /// The largest manifest.
 const MANIFEST_LIMIT: u64 = 64 * 1024;
 
@@ -162,19 +164,25 @@ impl Beside {
         let (Some(parent), Some(name)) = (place.parent(), place.file_name()) else {
             return Err(Error::Occupied { path: directory.to_owned() });
         };
-        let mut hidden = OsString::from(".");
-        hidden.push(name);
-        hidden.push(format!(".restore-{}", std::process::id()));
-        let (path, filling) = match place.is_dir() {
-            true => (place.join(hidden), Filling::FromWithin),
-            false => (parent.join(hidden), Filling::FromBeside),
+        let (folder, filling) = match place.is_dir() {
+            true => (place.as_path(), Filling::FromWithin),
+            false => (parent, Filling::FromBeside),
         };
-        DirBuilder::new().mode(0o700).create(&path).map_err(|source| Error::Member {
-            path: path.clone(),
-            act: "written",
-            source,
-        })?;
-        Ok(Beside { path, place, filling })
+        // One that was killed leaves its folder behind, and in a container each has the same number.
+        let mut number = 0;
+        loop {
+            let mut hidden = OsString::from(".");
+            hidden.push(name);
+            hidden.push(format!(".restore-{}-{number}", std::process::id()));
+            let path = folder.join(hidden);
+            match DirBuilder::new().mode(0o700).create(&path) {
+                Ok(()) => return Ok(Beside { path, place: place.clone(), filling }),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && number < MOST_LEFT => {
+                    number += 1
+                }
+                Err(source) => return Err(Error::Member { path, act: "written", source }),
+            }
+        }
     }
 
     fn into_place(self) -> Result<(), Error> {
