@@ -70,6 +70,7 @@ impl Plan {
             days: self.days,
             key_type: self.key_type.or(there_type).unwrap_or(KeyType::P384),
             project: self.project.clone(),
+            trusted: None,
         })
     }
 
