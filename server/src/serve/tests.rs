@@ -300,6 +300,10 @@ fn a_backup_streams_through_the_socket() {
     running.stop();
 }
 
+/// What strangers may ask for over HTTPS. A token, a passphrase or the certificate itself is looked at there.
+const OPEN_OVER_HTTPS: [&str; 6] =
+    ["/", "/1.0", "/1.0/certificates", "/1.0/pki/authenticate", "/1.0/pki/enroll", "/1.0/pki/renew-self"];
+
 #[test]
 fn every_route_needs_a_permit_or_is_public_on_purpose() {
     let routes = crate::http::routes();
@@ -317,9 +321,7 @@ fn every_route_needs_a_permit_or_is_public_on_purpose() {
             }
             // What is open there is named once more where it is let through.
             "https" => assert!(
-                route.access != Access::Anyone
-                    || ["/", "/1.0", "/1.0/certificates", "/1.0/pki/authenticate"]
-                        .contains(&route.path.as_str()),
+                route.access != Access::Anyone || OPEN_OVER_HTTPS.contains(&route.path.as_str()),
                 "{route:?}"
             ),
             "public" => assert!(route.access == Access::Anyone && route.methods == "GET, HEAD", "{route:?}"),
