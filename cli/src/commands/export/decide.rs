@@ -139,7 +139,7 @@ mod tests {
     fn what_is_good_stays_for_two_thirds_of_its_life() {
         let there = leaf("server", "new", Status::Valid);
         assert_eq!(on(199, &there, |_| ()), Step::Keep);
-        assert_eq!(on(200, &there, |_| ()), Step::Renew);
+        assert_eq!(on(201, &there, |_| ()), Step::Renew);
         assert_eq!(on(301, &leaf("server", "new", Status::Expired), |_| ()), Step::Reissue);
         assert_eq!(on(1, &leaf("server", "new", Status::Held), |_| ()), Step::Keep);
         assert_eq!(on(1, &leaf("server", "new", Status::Revoked), |_| ()), Step::Replace);
