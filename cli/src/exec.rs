@@ -2,28 +2,30 @@
 //! them does so again. What it prints goes to standard error: standard output is for data.
 
 use std::{
-    os::fd::AsFd,
     path::Path,
     process::{Command, ExitStatus, Stdio},
 };
 
-use crate::error::{CommandError, Kind};
+use crate::{
+    error::{CommandError, Kind},
+    output::speech_of_others,
+};
 
 /// Runs a command by the shell, to its end. It finds the directory of the files in `PKI_EXPORT_DIR`.
 pub fn run(command: &str, folder: &Path) -> Result<(), CommandError> {
     let failed = |error: &dyn std::error::Error| refused(command).because(error);
-    let speech = std::io::stderr().as_fd().try_clone_to_owned().map_err(|error| failed(&error))?;
-    let status = Command::new("/bin/sh")
-        .args(["-c", command])
-        .env("PKI_EXPORT_DIR", folder)
-        .stdin(Stdio::null())
-        .stdout(speech)
-        .status()
-        .map_err(|error| failed(&error))?;
+    let status = shell(command).env("PKI_EXPORT_DIR", folder).status().map_err(|error| failed(&error))?;
     match status.success() {
         true => Ok(()),
         false => Err(refused(&format!("{command} ({})", told(status)))),
     }
+}
+
+/// A command of the user's own, ready to be run by the shell: it reads nothing.
+pub fn shell(command: &str) -> Command {
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", command]).stdin(Stdio::null()).stdout(speech_of_others());
+    shell
 }
 
 fn refused(command: &str) -> CommandError {

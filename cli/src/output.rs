@@ -90,6 +90,11 @@ pub fn log_stream() -> io::Stderr {
     io::stderr()
 }
 
+/// Where another program's output goes that we run: standard output is for our data.
+pub fn speech_of_others() -> std::process::Stdio {
+    std::process::Stdio::from(io::stderr())
+}
+
 /// Warns where no [`Output`] is at hand.
 pub fn warn_plainly(text: &str) {
     let _ = writeln!(io::stderr(), "warning: {}", escape(text));

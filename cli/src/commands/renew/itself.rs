@@ -3,8 +3,6 @@
 //! The successor is durable in `.NAME.renewed` before the key that asked for it is replaced: whatever
 //! interrupts us, either the old pair still speaks to the service or the new one is here whole.
 
-use std::process::{Command, Stdio};
-
 use ca::{
     cert::{Certificate, date},
     key::KeyType,
@@ -24,6 +22,7 @@ use crate::{
     context::{Context, distance, moment},
     enrolled::{self, Enrolment, Server},
     error::{CommandError, Kind, Outcome},
+    exec,
     files::{self, Beside, FileNames, Folder, Overwrite, Pending, Place},
     issuance,
 };
@@ -206,15 +205,12 @@ fn run_due(
         CommandError::new(Kind::External, format!("the certificate is renewed, and `{command}` {why}"))
             .hint("put that right; the next `pki renew --self` with the same command runs it again")
     };
-    let status = Command::new("/bin/sh")
-        .args(["-c", command])
+    let status = exec::shell(command)
         .env("PKI_NAME", &enrolment.name)
         .env("PKI_CERTIFICATE", place.folder.join(&names.certificate))
         .env("PKI_CHAIN", place.folder.join(&names.chain))
         .env("PKI_KEY", place.folder.join(&names.key))
         .current_dir(&place.folder)
-        .stdin(Stdio::null())
-        .stdout(Stdio::from(std::io::stderr()))
         .status()
         .map_err(|error| failed("could not be run".to_string()).because(&error))?;
     if !status.success() {
