@@ -61,6 +61,12 @@ impl Fault {
         }
     }
 
+    /// Whether it happens at this call and at no other. A write that is told by nothing but its place may be
+    /// one to a socket or to another thread, and no disk is too full for those.
+    fn reaches(self, point: &Point) -> bool {
+        self.strikes(&point.call) && !(self == Fault::DiskFull && point.name == Name::Any)
+    }
+
     pub(super) fn injection(self) -> &'static str {
         match self {
             Fault::Kill => "signal=KILL",
@@ -120,12 +126,13 @@ pub struct Recording {
 impl Recording {
     /// The points at which `fault` can happen.
     pub fn points_of(&self, fault: Fault) -> Vec<Point> {
-        self.points.iter().filter(|point| fault.strikes(&point.call)).cloned().collect()
+        self.points.iter().filter(|point| fault.reaches(point)).cloned().collect()
     }
 
     /// The calls at which `fault` could happen, but that are out of reach.
     pub fn hidden_of(&self, fault: Fault) -> Vec<Point> {
-        self.hidden.iter().filter(|point| fault.strikes(&point.call)).cloned().collect()
+        let blurred = self.points.iter().filter(|point| !fault.reaches(point));
+        self.hidden.iter().chain(blurred).filter(|point| fault.strikes(&point.call)).cloned().collect()
     }
 }
 
