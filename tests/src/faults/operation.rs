@@ -30,7 +30,7 @@ pub enum Doing {
     /// By `pki` with these arguments, in the folder commands run in. No service runs.
     Command(&'static [&'static str]),
     /// By this shell script, while a service runs that is started before and stopped afterwards, in a
-    /// network of its own. `$PKI` is the program; HTTPS is at [`HTTPS`].
+    /// network of its own. `$PKI` is the program; HTTPS is at port 8443.
     Served(&'static str),
 }
 
