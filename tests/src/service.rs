@@ -24,11 +24,18 @@ impl Service {
         Service::start_with(sandbox, &["serve"], &[])
     }
 
-    /// Starts the program with these arguments and environment, and waits until it answers.
+    /// Starts the program with these arguments and environment, and waits until it answers. `up` listens for
+    /// clients too: at an address that nobody else has, as tests run beside one another.
     #[track_caller]
     pub fn start_with(sandbox: &Sandbox, arguments: &[&str], environment: &[(&str, &str)]) -> Service {
         let address = format!("127.0.0.1:{}", free_port());
         sandbox.pki(["config", "set", "core.public_address", &address]).success();
+        if arguments.first() == Some(&"up")
+            && sandbox.pki(["config", "get", "core.https_address"]).success().stdout.trim().is_empty()
+        {
+            let https = format!("127.0.0.1:{}", free_port());
+            sandbox.pki(["config", "set", "core.https_address", &https]).success();
+        }
         Service::launch(sandbox, address, arguments, environment)
     }
 

@@ -8,10 +8,7 @@ use tests::{Output, Sandbox, Service, openssl, run};
 /// A service that clients could reach.
 fn reachable(sandbox: &Sandbox) -> Service {
     sandbox.pki(["init", "--name", "Example"]).success();
-    let service = Service::start_with(sandbox, &["up"], &[]);
-    let address = format!("127.0.0.1:{}", tests::free_port());
-    sandbox.pki(["config", "set", "core.https_address", &address]).success();
-    service
+    Service::start_with(sandbox, &["up"], &[])
 }
 
 /// A token, as the machine gets it.

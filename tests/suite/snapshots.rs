@@ -125,7 +125,6 @@ fn who_is_trusted_and_what_was_done_about_it() {
 fn a_token_is_shown_once() {
     let sandbox = Sandbox::with_pki();
     let service = Service::start_with(&sandbox, &["up"], &[]);
-    sandbox.pki(["config", "set", "core.https_address", "127.0.0.1:8443"]).success();
     both(&sandbox, "trust_add_token", &["trust", "add", "alice"]);
     both(&sandbox, "trust_list_tokens", &["trust", "list-tokens"]);
     seen(&sandbox, "trust_revoke_token_ambiguous", sandbox.pki(["trust", "revoke-token", "alice"]));

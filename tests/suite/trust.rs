@@ -5,10 +5,7 @@ use tests::{Sandbox, Service};
 /// A service that clients could reach, with its certificate.
 fn reachable(sandbox: &Sandbox) -> Service {
     sandbox.pki(["init", "--name", "Example"]).success();
-    let service = Service::start_with(sandbox, &["up"], &[]);
-    let address = format!("127.0.0.1:{}", tests::free_port());
-    sandbox.pki(["config", "set", "core.https_address", &address]).success();
-    service
+    Service::start_with(sandbox, &["up"], &[])
 }
 
 fn names(output: &tests::Output) -> Vec<String> {
