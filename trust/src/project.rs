@@ -90,21 +90,7 @@ impl fmt::Display for DnsPattern {
     }
 }
 
-impl<C> Encode<C> for DnsPattern {
-    fn encode<W: minicbor::encode::Write>(
-        &self,
-        encoder: &mut minicbor::Encoder<W>,
-        _: &mut C,
-    ) -> Result<(), minicbor::encode::Error<W::Error>> {
-        encoder.str(&self.to_string())?.ok()
-    }
-}
-
-impl<'b, C> Decode<'b, C> for DnsPattern {
-    fn decode(decoder: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<DnsPattern, minicbor::decode::Error> {
-        decoder.str()?.parse().map_err(minicbor::decode::Error::custom)
-    }
-}
+ca::text_cbor!(DnsPattern);
 
 /// A name that a project does not allow.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

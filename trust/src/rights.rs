@@ -65,24 +65,7 @@ impl fmt::Debug for ProjectName {
     }
 }
 
-impl<C> Encode<C> for ProjectName {
-    fn encode<W: minicbor::encode::Write>(
-        &self,
-        encoder: &mut minicbor::Encoder<W>,
-        _: &mut C,
-    ) -> Result<(), minicbor::encode::Error<W::Error>> {
-        encoder.str(&self.0)?.ok()
-    }
-}
-
-impl<'b, C> Decode<'b, C> for ProjectName {
-    fn decode(
-        decoder: &mut minicbor::Decoder<'b>,
-        _: &mut C,
-    ) -> Result<ProjectName, minicbor::decode::Error> {
-        decoder.str()?.parse().map_err(minicbor::decode::Error::custom)
-    }
-}
+ca::text_cbor!(ProjectName);
 
 /// What a peer is trusted as, by LXD's names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]

@@ -3,8 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use minicbor::{Decode, Encode};
-
 /// The name of an entry. Several may have the same; who picks one by its name is then asked which.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EntryName(String);
@@ -94,21 +92,7 @@ impl fmt::Debug for EntryName {
     }
 }
 
-impl<C> Encode<C> for EntryName {
-    fn encode<W: minicbor::encode::Write>(
-        &self,
-        encoder: &mut minicbor::Encoder<W>,
-        _: &mut C,
-    ) -> Result<(), minicbor::encode::Error<W::Error>> {
-        encoder.str(&self.0)?.ok()
-    }
-}
-
-impl<'b, C> Decode<'b, C> for EntryName {
-    fn decode(decoder: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<EntryName, minicbor::decode::Error> {
-        decoder.str()?.parse().map_err(minicbor::decode::Error::custom)
-    }
-}
+ca::text_cbor!(EntryName);
 
 #[cfg(test)]
 mod tests {

@@ -118,11 +118,13 @@ macro_rules! text_newtype {
             }
         }
 
-        $crate::cert::names::text_cbor!($name);
+        $crate::text_cbor!($name);
     };
 }
 
-/// CBOR as text for a type with `Display` and `FromStr`.
+/// CBOR as text for a type with `Display` and `FromStr`: what is read again passes the same checks as what was
+/// typed.
+#[macro_export]
 macro_rules! text_cbor {
     ($name:ty) => {
         impl<C> minicbor::Encode<C> for $name {
@@ -146,9 +148,9 @@ macro_rules! text_cbor {
     };
 }
 
-use {text_cbor, text_newtype};
+use text_newtype;
 
-text_cbor!(SubjectAltName);
+crate::text_cbor!(SubjectAltName);
 
 #[cfg(test)]
 mod tests;
