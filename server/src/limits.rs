@@ -7,8 +7,10 @@ use crate::ops::issue::IssueMany;
 /// The limits of a listener and of what comes in through it.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Octets of a request's body.
+    /// Octets of a request's body, from whoever is let in.
     pub body: usize,
+    /// Octets of a request's body, from anybody else: strangers are many, and each may hold this much memory.
+    pub body_of_strangers: usize,
     /// Octets of a request's line and headers.
     pub head: usize,
     /// How long a handshake may take.
@@ -46,10 +48,30 @@ pub struct Limits {
 /// Octets of one certificate request with everything around it.
 pub const ONE_REQUEST: usize = 64 * 1024;
 
+/// Who sends a request, as far as its size goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sender {
+    /// Somebody who is let in.
+    Admitted,
+    /// Anybody.
+    Anyone,
+}
+
+impl Limits {
+    /// Octets of a request's body.
+    pub fn body_of(&self, sender: Sender) -> usize {
+        match sender {
+            Sender::Admitted => self.body,
+            Sender::Anyone => self.body.min(self.body_of_strangers),
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
             body: ONE_REQUEST * IssueMany::LIMIT,
+            body_of_strangers: ONE_REQUEST,
             head: 16 * 1024,
             handshake_time: Duration::from_secs(10),
             head_time: Duration::from_secs(10),

@@ -18,6 +18,7 @@ use trust::{Action, Presented};
 use super::operation::{self, Refusal};
 use super::{Desk, problem};
 use crate::clock;
+use crate::limits::Sender;
 use crate::ops::backup::BackupRequest;
 
 /// How much is gathered before it is sent on.
@@ -38,7 +39,7 @@ pub(crate) async fn answer(
     Extension(presented): Extension<Arc<Presented>>,
     request: Request,
 ) -> Result<Response, Refusal> {
-    let request: BackupRequest = operation::parse(request, &desk.limits).await?;
+    let request: BackupRequest = operation::parse(request, &desk.limits, Sender::Admitted).await?;
     let place = operation::place(desk.rooms.of(Action::Backup))?;
     let (parts, mut receiver) = mpsc::channel(AHEAD);
     tokio::task::spawn_blocking(move || {

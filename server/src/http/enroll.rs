@@ -11,7 +11,7 @@ use trust::Action;
 use super::operation::{Refusal, answered, parse, place};
 use super::{Desk, problem};
 use crate::clock;
-use crate::limits::{Limits, ONE_REQUEST};
+use crate::limits::Sender;
 use crate::listen::Caller;
 use crate::ops::Error;
 use crate::ops::enroll::{Enroll, RenewSelf, enroll, renew_self};
@@ -22,7 +22,7 @@ pub(super) async fn by_token(
     Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Result<Response, Refusal> {
-    let request: Enroll = parse(request, &small(&desk.limits)).await?;
+    let request: Enroll = parse(request, &desk.limits, Sender::Anyone).await?;
     run(desk, caller, move |pki, _| enroll(pki, &request, clock::now()), "enroll").await
 }
 
@@ -32,14 +32,10 @@ pub(super) async fn itself(
     Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Result<Response, Refusal> {
-    let request: RenewSelf = parse(request, &small(&desk.limits)).await?;
+    let request: RenewSelf = parse(request, &desk.limits, Sender::Anyone).await?;
     let work =
         move |pki: &crate::Pki, caller: &Caller| renew_self(pki, &caller.presented, &request, clock::now());
     run(desk, caller, work, "renew-self").await
-}
-
-fn small(limits: &Limits) -> Limits {
-    Limits { body: ONE_REQUEST, ..limits.clone() }
 }
 
 async fn run<T: serde::Serialize + Send + 'static>(

@@ -16,7 +16,7 @@ use trust::{Action, Presented, Refusal as Refused};
 
 use super::{Desk, HTTPS_HEADER, VERSION, VERSION_HEADER};
 use crate::clock;
-use crate::limits::Limits;
+use crate::limits::{Limits, Sender};
 use crate::listen::Caller;
 use crate::ops::local::Authenticate;
 use crate::ops::{self, Operation};
@@ -121,7 +121,12 @@ pub(crate) async fn answer<O: Operation>(
     Extension(presented): Extension<Arc<Presented>>,
     request: Request,
 ) -> Result<Response, Refusal> {
-    let operation: O = parse(request, &desk.limits).await?;
+    let sender = match desk.pki.lets_in(&presented, clock::now()) {
+        true => Sender::Admitted,
+        // A user of this machine whom nobody knows yet; the network's strangers don't come this far.
+        false => Sender::Anyone,
+    };
+    let operation: O = parse(request, &desk.limits, sender).await?;
     let place = place(desk.rooms.of(O::ACTION))?;
     let running = tokio::task::spawn_blocking(move || {
         let now = clock::now();
@@ -154,7 +159,7 @@ pub(crate) async fn authenticate(
     Extension(presented): Extension<Arc<Presented>>,
     request: Request,
 ) -> Result<Response, Refusal> {
-    let Authenticate { passphrase } = parse(request, &desk.limits).await?;
+    let Authenticate { passphrase } = parse(request, &desk.limits, Sender::Anyone).await?;
     let place = place(desk.rooms.of(Action::Trust))?;
     let running = tokio::task::spawn_blocking(move || {
         let (clock, now) = (std::time::Instant::now(), clock::now());
@@ -175,7 +180,7 @@ pub(crate) async fn authenticate_caller(
     Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Result<Response, Refusal> {
-    let Authenticate { passphrase } = parse(request, &desk.limits).await?;
+    let Authenticate { passphrase } = parse(request, &desk.limits, Sender::Anyone).await?;
     let place = place(desk.rooms.of(Action::Trust))?;
     let running = tokio::task::spawn_blocking(move || {
         let (clock, now) = (std::time::Instant::now(), clock::now());
@@ -239,9 +244,10 @@ pub(crate) fn place(room: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Refus
 pub(crate) async fn parse<T: serde::de::DeserializeOwned>(
     request: Request,
     limits: &Limits,
+    sender: Sender,
 ) -> Result<T, Refusal> {
     let asker = version(request.headers());
-    let body = read(request.into_body(), limits.body, limits.body_time).await?;
+    let body = read(request.into_body(), limits.body_of(sender), limits.body_time).await?;
     serde_json::from_slice(&body).map_err(|error| Refusal::Malformed { reason: error.to_string(), asker })
 }
 

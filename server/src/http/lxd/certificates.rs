@@ -17,6 +17,7 @@ use super::envelope::{Failure, Reply};
 use super::shapes::CertificateObject;
 use super::{blocking, is_recursive, operations};
 use crate::http::{Desk, operation};
+use crate::limits::Sender;
 use crate::listen::Caller;
 use crate::ops::redeem::{Redemption, redeem};
 use crate::ops::trust::add::TrustAdd;
@@ -123,7 +124,8 @@ pub(super) async fn add(
     Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Result<Reply, Failure> {
-    let posted: Posted = operation::parse(request, &desk.limits).await?;
+    // A certificate or a token, and whoever brings one may be anybody.
+    let posted: Posted = operation::parse(request, &desk.limits, Sender::Anyone).await?;
     let work = move |pki: &Pki| {
         let presented = &*caller.presented;
         match pki.admit(presented, clock::now()) {
@@ -187,7 +189,7 @@ async fn change(
     request: Request,
 ) -> Result<Reply, Failure> {
     let expected = expected(request.headers())?;
-    let put: Put = operation::parse(request, &desk.limits).await?;
+    let put: Put = operation::parse(request, &desk.limits, Sender::Admitted).await?;
     let work = move |pki: &Pki| {
         let entry = one(pki, &presented, word)?;
         let fingerprint = entry.fingerprint.clone().ok_or_else(nobody)?;

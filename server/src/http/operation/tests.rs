@@ -73,3 +73,12 @@ async fn a_body_that_says_something_else_is_refused() {
     assert_eq!(ask(local(1000), "\"Rest\"").await.status(), StatusCode::BAD_REQUEST);
     assert_eq!(ask(local(1000), "\"Work\" and more").await.status(), StatusCode::BAD_REQUEST);
 }
+
+#[tokio::test]
+async fn whoever_is_not_let_in_can_make_us_keep_little() {
+    let padded = |size: usize| format!("\"Work\"{}", " ".repeat(size));
+    let limit = crate::limits::ONE_REQUEST;
+    assert_eq!(ask(local(1001), &padded(limit)).await.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(ask(local(1001), &padded(limit / 2)).await.status(), StatusCode::FORBIDDEN);
+    assert_eq!(ask(local(1000), &padded(limit)).await.status(), StatusCode::OK);
+}

@@ -3,6 +3,19 @@
 use super::*;
 
 #[test]
+fn what_anybody_may_send_is_small() {
+    let dir = tempfile::tempdir().unwrap();
+    let https = https(dir.path());
+    let body = format!("{{}}{}", " ".repeat(crate::limits::ONE_REQUEST));
+    for path in ["/1.0/certificates", "/1.0/pki/authenticate", "/1.0/pki/enroll", "/1.0/pki/renew-self"] {
+        let (status, answer) = https.ask(&nobody(), "POST", path, &body);
+        assert_eq!(status, 413, "{path}: {answer}");
+        assert_ne!(https.ask(&nobody(), "POST", path, "{}").0, 413, "{path}");
+    }
+    https.running.stop();
+}
+
+#[test]
 fn the_description_is_for_whoever_is_let_in() {
     let dir = tempfile::tempdir().unwrap();
     let https = https(dir.path());
