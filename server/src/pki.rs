@@ -12,6 +12,7 @@ mod local;
 mod open;
 mod passphrase;
 mod publish;
+mod redemption;
 mod refusals;
 mod run;
 mod trusted;
@@ -55,6 +56,7 @@ pub use directory::DirectoryError;
 pub use open::OpenMode;
 pub(crate) use passphrase::Ends;
 use passphrase::Guesser;
+use redemption::Redemptions;
 use refusals::Refusals;
 pub use way::HttpsWay;
 
@@ -103,6 +105,7 @@ struct Shared {
     trusted: Mutex<trusted::Seen>,
     clients: Mutex<clients::Clients>,
     refusals: Refusals,
+    redemptions: Redemptions,
     /// Whether the socket was open to everybody in the life of this process.
     socket_opened: AtomicBool,
     throttle: Throttle<Guesser>,
@@ -321,6 +324,7 @@ impl Pki {
                 trusted: Mutex::default(),
                 clients: Mutex::default(),
                 refusals: Refusals::default(),
+                redemptions: Redemptions::default(),
                 socket_opened: AtomicBool::new(false),
                 throttle: Throttle::new(Pace::DEFAULT),
                 slots: Slots::default(),

@@ -328,6 +328,18 @@ fn find(store: &Store, secret: &Secret) -> Result<Versioned<Token>, Error> {
     }
 }
 
+/// Whether there is a token of this secret, whatever its state.
+///
+/// # Errors
+/// [`Error::Store`].
+pub fn is_known(store: &Store, secret: &Secret) -> Result<bool, Error> {
+    match find(store, secret) {
+        Ok(_) => Ok(true),
+        Err(Error::Token(TokenError::NoMatch)) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// Every pending token, the oldest first; expired ones are listed until they are pruned.
 ///
 /// # Errors

@@ -6,7 +6,10 @@ use ca::{
     cert::{Fingerprint, Slug},
     key::KeyType,
 };
-use server::ops::enroll::{Enroll, Enrolled};
+use server::ops::{
+    enroll::{Enroll, Enrolled},
+    phrase::Phrase,
+};
 use trust::token::WireToken;
 use zeroize::Zeroizing;
 
@@ -80,10 +83,9 @@ pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> 
     let pending = issuance::begin(&place, &request, overwrite, || {
         issuance::prepare(&token.client_name, &[], args.key_type, request.clone())
     })?;
-    let ask = Enroll { secret: token.secret.expose().to_string(), csr: pending.csr.clone() };
+    let ask = Enroll { secret: Phrase::new(token.secret.expose().to_string()), csr: pending.csr.clone() };
     let answer = service.ask::<_, Enrolled>(Enroll::PATH, &ask).map_err(enrolled::refused);
     let enrolled = issuance::settle(answer, &place)?;
-    drop(Zeroizing::new(ask.secret));
     issuance::belongs(&enrolled.issued, &pending)?;
     enrolled::check(&enrolled, context.now())?;
     let again =

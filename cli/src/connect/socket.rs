@@ -231,7 +231,9 @@ impl Service {
                 let response = tokio::time::timeout(silence, sender.send_request(request));
                 let response = response.await.map_err(|_elapsed| Broken::Late(silence))?.map_err(midway)?;
                 let status = response.status();
-                let busy = response.headers().contains_key(header::RETRY_AFTER);
+                // Whoever asks too often is told when to come back (429), and does not wait for it here.
+                let busy = status == StatusCode::SERVICE_UNAVAILABLE
+                    && response.headers().contains_key(header::RETRY_AFTER);
                 let version = response.headers().get(VERSION_HEADER);
                 let version = version.and_then(|value| value.to_str().ok()).map(str::to_string);
                 let https = response.headers().get(HTTPS_HEADER);

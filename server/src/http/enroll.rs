@@ -4,9 +4,12 @@
 //! A request is one CSR: what is larger is refused before it is read. Which of all bad tokens one is, nobody
 //! is told.
 
+use std::time::Instant;
+
 use axum::extract::{Extension, Request, State};
 use axum::response::Response;
 use trust::Action;
+use trust::token::Secret;
 
 use super::operation::{Refusal, answered, parse, place};
 use super::{Desk, problem};
@@ -23,7 +26,12 @@ pub(super) async fn by_token(
     request: Request,
 ) -> Result<Response, Refusal> {
     let request: Enroll = parse(request, &desk.limits, Sender::Anyone).await?;
-    run(desk, caller, move |pki, _| enroll(pki, &request, clock::now()), "enroll").await
+    let secret = Secret::presented(request.secret.expose());
+    let work = move |pki: &crate::Pki, caller: &Caller| {
+        let enrolling = || enroll(pki, &request, clock::now());
+        pki.redeeming(&caller.ends(), Some(&secret), Instant::now(), enrolling)
+    };
+    run(desk, caller, work, "enroll").await
 }
 
 /// Renews the certificate that the connection was made with.

@@ -111,7 +111,7 @@ impl IntoResponse for Refusal {
         let busy = matches!(self, Refusal::Busy);
         let (status, problem) = self.problem();
         let response = json(status, &problem);
-        if busy { try_again(response) } else { response }
+        if busy { try_again(response, 1) } else { response }
     }
 }
 
@@ -212,16 +212,19 @@ fn told<T: Serialize>(
     match ran {
         Ok(Ok(reply)) => Ok(json(StatusCode::OK, &reply)),
         Ok(Err(error)) => {
-            let response = failed(&super::problem::problem(&error));
-            Ok(if super::problem::is_busy(&error) { try_again(response) } else { response })
+            let response = json(super::problem::status_of(&error), &super::problem::problem(&error));
+            Ok(match super::problem::retry_after(&error) {
+                Some(seconds) => try_again(response, seconds),
+                None => response,
+            })
         }
         Err(_panicked) => Err(Refusal::Panicked),
     }
 }
 
 /// Says when to try again: nothing was done (RFC 9110 §10.2.3).
-fn try_again(mut response: Response) -> Response {
-    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+pub(crate) fn try_again(mut response: Response, seconds: u64) -> Response {
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     response
 }
 

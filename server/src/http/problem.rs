@@ -36,6 +36,11 @@ pub fn status(kind: ProblemKind) -> StatusCode {
     }
 }
 
+/// What whoever is refused is told, where no operation failed.
+pub(crate) fn refused(message: &str) -> Problem {
+    Problem { kind: ProblemKind::Denied, message: message.to_owned(), causes: Vec::new(), hint: None }
+}
+
 /// The messages of everything that caused `error`, outermost first.
 pub fn causes(error: &dyn std::error::Error) -> Vec<String> {
     let mut causes = Vec::new();
@@ -66,6 +71,22 @@ pub(crate) fn is_busy(error: &Error) -> bool {
     error.is_withdrawn()
         || matches!(error, Error::Crowded)
         || matches!(error.of_store(), Some(store::Error::Busy { .. }))
+}
+
+/// The HTTP status of an error (RFC 9110 §15; RFC 6585 §4 for whoever asks too often).
+pub(crate) fn status_of(error: &Error) -> StatusCode {
+    match error {
+        Error::TooOften(_) => StatusCode::TOO_MANY_REQUESTS,
+        other => status(kind(other)),
+    }
+}
+
+/// In how many seconds to try again, if that helps (RFC 9110 §10.2.3).
+pub(crate) fn retry_after(error: &Error) -> Option<u64> {
+    match error {
+        Error::TooOften(too_often) => Some(too_often.seconds()),
+        other => is_busy(other).then_some(1),
+    }
 }
 
 fn kind(error: &Error) -> ProblemKind {

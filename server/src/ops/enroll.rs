@@ -6,8 +6,6 @@
 //! a request that is refused costs no token. Whoever asks again with the key of an enrolment whose answer was
 //! lost gets the certificate that answered it.
 
-use std::fmt;
-
 use ca::authority::Current;
 use ca::cert::{Certificate, Csr};
 use ca::inventory;
@@ -25,6 +23,7 @@ use trust::{Holder, Presented, Refusal, Renewer};
 use utoipa::ToSchema;
 
 use super::issue::{Issued, reply, succeed};
+use super::phrase::Phrase;
 use super::trust::TrustError;
 use super::view::CertificateView;
 use super::{Error, project, shape};
@@ -36,18 +35,12 @@ const ATTEMPTS: u32 = 32;
 const LISTS: &str = "/chain.crl";
 
 /// Redeems a token for enrolment with a key.
-#[derive(Clone, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Enroll {
     /// The token's secret.
-    pub secret: String,
+    pub secret: Phrase,
     /// A CSR, PEM. Only the key is taken from it: names and all else come from the token.
     pub csr: String,
-}
-
-impl fmt::Debug for Enroll {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Enroll(…)")
-    }
 }
 
 impl Enroll {
@@ -97,7 +90,7 @@ pub enum SelfRenewed {
 ///
 /// The token is looked at before the CSR: whoever has none has nothing read that they sent.
 pub(crate) fn enroll(pki: &Pki, request: &Enroll, now: OffsetDateTime) -> Result<Enrolled, Error> {
-    let secret = Secret::presented(&request.secret);
+    let secret = Secret::presented(request.secret.expose());
     for _ in 0..ATTEMPTS {
         let claim = match token::claim(pki.store(), &secret, now) {
             Ok(claim) => claim,

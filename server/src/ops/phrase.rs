@@ -1,11 +1,11 @@
-//! Passphrases on their way from whoever typed them to where they are hashed.
+//! Passphrases and tokens on their way from whoever typed them to where they are hashed.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
-/// A passphrase, wiped when dropped and never shown.
-#[derive(Clone, ToSchema)]
+/// A passphrase or a token, wiped when dropped and never shown.
+#[derive(Clone, Default, ToSchema)]
 #[schema(value_type = String)]
 pub struct Phrase(Zeroizing<String>);
 

@@ -63,6 +63,7 @@ impl Pki {
         let reason = match error {
             Error::Refused(refusal) => refusal.label(),
             Error::Forbidden(_) => "forbidden",
+            Error::TooOften(_) => "too-often",
             _ => return,
         };
         self.counters().refusals.count(reason);

@@ -3,6 +3,9 @@
 //! Each peer waits for itself alone; nobody can lock out another. A few failures are free, then the wait
 //! doubles. Only one try of a peer is under way at a time, and only so many hashes are computed at
 //! once, with separate room for this machine and for others.
+//!
+//! What nobody can guess, a token, needs no more than that whoever keeps failing is slowed down: it may be
+//! tried several times at once ([`Throttle::may_try`], [`Throttle::failed`]).
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -35,6 +38,15 @@ impl Pace {
         peers: 10_000,
     };
 
+    /// For tokens: a mistake or twenty are free, then 1 s, 2 s, 4 s … 1 min; forgotten after ten minutes.
+    pub const TOKENS: Pace = Pace {
+        free: 20,
+        first: Duration::from_secs(1),
+        longest: Duration::from_secs(60),
+        forget: Duration::from_secs(600),
+        peers: 10_000,
+    };
+
     fn wait(&self, failures: u32) -> Duration {
         match failures.checked_sub(self.free + 1) {
             None => Duration::ZERO,
@@ -64,10 +76,17 @@ pub struct Throttle<K: Hash + Eq + Clone> {
 
 /// The peer has to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("too many tries; wait {} s", wait.as_secs() + u64::from(wait.subsec_nanos() > 0))]
+#[error("too many tries; wait {} s", self.seconds())]
 pub struct TooOften {
     /// For so long.
     pub wait: Duration,
+}
+
+impl TooOften {
+    /// The wait in whole seconds, rounded up.
+    pub fn seconds(&self) -> u64 {
+        self.wait.as_secs() + u64::from(self.wait.subsec_nanos() > 0)
+    }
 }
 
 impl<K: Hash + Eq + Clone> Throttle<K> {
@@ -83,33 +102,69 @@ impl<K: Hash + Eq + Clone> Throttle<K> {
     /// [`TooOften`].
     pub fn begin(&self, peer: K, now: Instant) -> Result<Attempt<'_, K>, TooOften> {
         let mut peers = self.peers();
-        let quiet = |strikes: &Strikes| now.saturating_duration_since(strikes.last) >= self.pace.forget;
         match peers.get_mut(&peer) {
             Some(strikes) if strikes.under_way => return Err(TooOften { wait: self.pace.first }),
             Some(strikes) if strikes.next > now => return Err(TooOften { wait: strikes.next - now }),
             Some(strikes) => {
-                if quiet(strikes) {
+                if self.is_forgotten(strikes, now) {
                     strikes.failures = 0;
                 }
                 strikes.under_way = true;
             }
             None => {
-                if peers.len() >= self.pace.peers {
-                    peers.retain(|_, strikes| strikes.under_way || !quiet(strikes));
-                }
-                if peers.len() >= self.pace.peers {
-                    let idle = peers.iter().filter(|(_, strikes)| !strikes.under_way);
-                    let oldest = idle.min_by_key(|(_, strikes)| strikes.last).map(|(peer, _)| peer.clone());
-                    match oldest {
-                        Some(oldest) => drop(peers.remove(&oldest)),
-                        None => return Err(TooOften { wait: self.pace.first }),
-                    }
-                }
+                self.make_room(&mut peers, now)?;
                 let strikes = Strikes { failures: 0, last: now, next: now, under_way: true };
                 peers.insert(peer.clone(), strikes);
             }
         }
         Ok(Attempt { throttle: self, peer, begun: now, counts: Counts::Yes })
+    }
+
+    /// Whether a peer may try now, whatever else it has under way.
+    ///
+    /// # Errors
+    /// [`TooOften`].
+    pub fn may_try(&self, peer: &K, now: Instant) -> Result<(), TooOften> {
+        match self.peers().get(peer) {
+            Some(strikes) if strikes.next > now => Err(TooOften { wait: strikes.next - now }),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Counts a failure of a peer.
+    pub fn failed(&self, peer: K, now: Instant) {
+        let mut peers = self.peers();
+        if !peers.contains_key(&peer) && self.make_room(&mut peers, now).is_err() {
+            return;
+        }
+        let fresh = Strikes { failures: 0, last: now, next: now, under_way: false };
+        let strikes = peers.entry(peer).or_insert(fresh);
+        if self.is_forgotten(strikes, now) {
+            strikes.failures = 0;
+        }
+        strikes.failures = strikes.failures.saturating_add(1);
+        strikes.last = now;
+        strikes.next = now + self.pace.wait(strikes.failures);
+    }
+
+    fn is_forgotten(&self, strikes: &Strikes, now: Instant) -> bool {
+        now.saturating_duration_since(strikes.last) >= self.pace.forget
+    }
+
+    /// Makes sure that one more can be remembered.
+    fn make_room(&self, peers: &mut HashMap<K, Strikes>, now: Instant) -> Result<(), TooOften> {
+        if peers.len() >= self.pace.peers {
+            peers.retain(|_, strikes| strikes.under_way || !self.is_forgotten(strikes, now));
+        }
+        if peers.len() >= self.pace.peers {
+            let idle = peers.iter().filter(|(_, strikes)| !strikes.under_way);
+            let oldest = idle.min_by_key(|(_, strikes)| strikes.last).map(|(peer, _)| peer.clone());
+            match oldest {
+                Some(oldest) => drop(peers.remove(&oldest)),
+                None => return Err(TooOften { wait: self.pace.first }),
+            }
+        }
+        Ok(())
     }
 
     /// How many peers are remembered.
@@ -297,6 +352,30 @@ mod tests {
         let held: Vec<_> = (200..203).map(|peer| throttle.begin(peer, now + 300 * SECOND).unwrap()).collect();
         assert!(throttle.begin(300, now + 300 * SECOND).is_err(), "those under way are kept");
         drop(held);
+    }
+
+    #[test]
+    fn what_may_be_tried_several_times_at_once_is_slowed_down_by_failures_alone() {
+        let throttle = Throttle::new(Pace { peers: 3, ..Pace::TOKENS });
+        let mut now = Instant::now();
+        for _ in 0..=Pace::TOKENS.free {
+            assert_eq!(throttle.may_try(&1, now), Ok(()));
+            throttle.failed(1, now);
+        }
+        for seconds in [1, 2, 4, 8, 16, 32, 60, 60] {
+            assert_eq!(throttle.may_try(&1, now), Err(TooOften { wait: seconds * SECOND }));
+            assert_eq!(throttle.may_try(&2, now), Ok(()), "another peer");
+            now += seconds * SECOND;
+            assert_eq!(throttle.may_try(&1, now), Ok(()));
+            throttle.failed(1, now);
+        }
+        now += Pace::TOKENS.forget;
+        throttle.failed(1, now);
+        assert_eq!(throttle.may_try(&1, now), Ok(()), "forgotten");
+        for peer in 0..100 {
+            throttle.failed(peer, now);
+            assert!(throttle.len() <= 3);
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `/1.0/certificates`: who is trusted by a certificate.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::extract::{Extension, Path, RawQuery, Request, State};
 use base64::Engine;
@@ -19,6 +20,7 @@ use super::{blocking, is_recursive, operations};
 use crate::http::{Desk, operation};
 use crate::limits::Sender;
 use crate::listen::Caller;
+use crate::ops::phrase::Phrase;
 use crate::ops::redeem::{Redemption, redeem};
 use crate::ops::trust::add::TrustAdd;
 use crate::ops::trust::edit::TrustEdit;
@@ -38,7 +40,7 @@ pub(super) struct Posted {
     /// What the entry is to be called.
     name: String,
     /// The token, as clients up to LXD 5.0 send it.
-    password: String,
+    password: Phrase,
     /// The projects that it is to be limited to. Clients in Go write `null` for none.
     projects: Option<Vec<String>>,
     /// Whether it is to be limited to projects.
@@ -46,15 +48,15 @@ pub(super) struct Posted {
     /// Whether a token is wanted, for somebody else.
     token: bool,
     /// The same, as later ones do.
-    trust_token: String,
+    trust_token: Phrase,
     /// `client` if empty, `server` or `metrics`.
     r#type: String,
 }
 
 impl Posted {
     /// The secret that somebody would be let in by.
-    fn secret(&self) -> Option<&str> {
-        [&self.trust_token, &self.password].into_iter().map(String::as_str).find(|text| !text.is_empty())
+    fn secret(&self) -> Option<&Phrase> {
+        [&self.trust_token, &self.password].into_iter().find(|secret| !secret.expose().is_empty())
     }
 
     fn kind(&self) -> &str {
@@ -128,14 +130,12 @@ pub(super) async fn add(
     let posted: Posted = operation::parse(request, &desk.limits, Sender::Anyone).await?;
     let work = move |pki: &Pki| {
         let presented = &*caller.presented;
-        match pki.admit(presented, clock::now()) {
-            Ok(_) if posted.token => token(pki, presented, &posted),
-            Ok(_) if !posted.certificate.is_empty() => certificate(pki, presented, &posted),
-            Ok(_) | Err(ops::Error::Refused(_)) if posted.secret().is_some() => {
-                let_in(pki, &caller, posted.secret().unwrap_or_default())
-            }
-            Ok(_) => Err(Failure::invalid("Client is already trusted")),
-            Err(error) => {
+        match (pki.admit(presented, clock::now()), posted.secret()) {
+            (Ok(_), _) if posted.token => token(pki, presented, &posted),
+            (Ok(_), _) if !posted.certificate.is_empty() => certificate(pki, presented, &posted),
+            (Ok(_) | Err(ops::Error::Refused(_)), Some(secret)) => let_in(pki, &caller, secret),
+            (Ok(_), None) => Err(Failure::invalid("Client is already trusted")),
+            (Err(error), _) => {
                 pki.note_refusal(presented, &error, ADD, clock::now());
                 Err(error.into())
             }
@@ -252,21 +252,22 @@ fn certificate(pki: &Pki, presented: &Presented, posted: &Posted) -> Result<Repl
 }
 
 /// Lets the holder of this connection's certificate in by a token.
-fn let_in(pki: &Pki, caller: &Caller, text: &str) -> Result<Reply, Failure> {
+fn let_in(pki: &Pki, caller: &Caller, text: &Phrase) -> Result<Reply, Failure> {
     let Presented::Certificate(holder) = &*caller.presented else {
         return Err(Failure::invalid("No client certificate provided"));
     };
+    let (remote, fingerprint) = (caller.remote, holder.fingerprint());
     // What is no token at all is taken for a password, and there is none.
-    let Ok(token) = WireToken::decode(text) else {
-        tracing::warn!(remote = %caller.remote, fingerprint = %holder.fingerprint(), "a bad password or token");
-        let error = trust::Error::from(TokenError::NoMatch).into();
-        pki.note_refusal(&caller.presented, &error, ADD, clock::now());
-        return Err(Failure::forbidden("not authorized"));
-    };
-    match redeem(pki, holder, &token.secret, clock::now()) {
+    let token = WireToken::decode(text.expose()).ok();
+    let secret = token.as_ref().map(|token| &token.secret);
+    let redeemed = pki.redeeming(&caller.ends(), secret, Instant::now(), || match secret {
+        Some(secret) => redeem(pki, holder, secret, clock::now()),
+        None => Err(trust::Error::from(TokenError::NoMatch).into()),
+    });
+    match redeemed {
         Ok(Redemption::Trusted { name }) => {
-            tracing::info!(remote = %caller.remote, fingerprint = %holder.fingerprint(), %name, "let in by a token");
-            Ok(Reply::Created { location: location(&holder.fingerprint().to_string()) })
+            tracing::info!(%remote, %fingerprint, %name, "let in by a token");
+            Ok(Reply::Created { location: location(&fingerprint.to_string()) })
         }
         Ok(Redemption::AlreadyTrusted) => {
             Err(Failure::new(http::StatusCode::CONFLICT, "Client is already trusted"))
@@ -274,8 +275,11 @@ fn let_in(pki: &Pki, caller: &Caller, text: &str) -> Result<Reply, Failure> {
         Err(error) => {
             pki.note_refusal(&caller.presented, &error, ADD, clock::now());
             let reason = crate::http::problem::in_words(&error);
-            tracing::warn!(remote = %caller.remote, fingerprint = %holder.fingerprint(), reason, "no token for it");
-            Err(error.into())
+            tracing::warn!(%remote, %fingerprint, reason, "no token for it");
+            match (error, secret) {
+                (ops::Error::Trust(_), None) => Err(Failure::forbidden("not authorized")),
+                (error, _) => Err(error.into()),
+            }
         }
     }
 }
@@ -294,4 +298,20 @@ fn nobody() -> Failure {
 
 fn location(fingerprint: &str) -> String {
     format!("/1.0/certificates/{fingerprint}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_that_was_posted_is_shown_by_nothing() {
+        for field in ["password", "trust_token"] {
+            let posted: Posted = serde_json::from_value(json!({ field: "swordfish" })).unwrap();
+            let secret = posted.secret().unwrap();
+            assert_eq!(secret.expose(), "swordfish");
+            assert_eq!(format!("{secret:?}"), "Phrase(…)");
+        }
+        assert!(Posted::default().secret().is_none());
+    }
 }

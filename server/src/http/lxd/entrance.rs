@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, Method};
 use trust::{Admitted, Presented, Refusal};
 
+use super::cross_site::{self, is_cross_site};
 use super::envelope::Failure;
 use super::{AUTHENTICATE, OURS};
 use crate::clock;
@@ -31,6 +32,14 @@ pub(super) async fn enter(
 ) -> Response {
     request.extensions_mut().insert(Arc::clone(&caller.presented));
     let path = request.uri().path();
+    if is_cross_site(request.method(), request.uri(), request.headers()) {
+        desk.pki.counters().refusals.count("cross-site");
+        tracing::warn!(remote = %caller.remote, path = %path.escape_debug(), "a page of another site asked");
+        return match path.starts_with(OURS) {
+            true => operation::failed(&problem::refused(cross_site::REFUSED)),
+            false => Failure::forbidden(cross_site::REFUSED).into_response(),
+        };
+    }
     if is_open(request.method(), path) && !insists(request.headers()) {
         return next.run(request).await;
     }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use crate::http::operation::with_version;
+use crate::http::operation::{try_again, with_version};
 use crate::http::problem;
 
 /// What an answer says.
@@ -38,11 +38,13 @@ impl Reply {
 pub(super) struct Failure {
     pub(super) status: StatusCode,
     pub(super) message: String,
+    /// In how many seconds to try again, if that helps.
+    pub(super) again: Option<u64>,
 }
 
 impl Failure {
     pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Failure {
-        Failure { status, message: message.into() }
+        Failure { status, message: message.into(), again: None }
     }
 
     pub(super) fn forbidden(message: impl Into<String>) -> Failure {
@@ -124,7 +126,11 @@ impl IntoResponse for Failure {
             error: &self.message,
             metadata: &Value::Null,
         };
-        answer(self.status, &failed)
+        let response = answer(self.status, &failed);
+        match self.again {
+            Some(seconds) => try_again(response, seconds),
+            None => response,
+        }
     }
 }
 

@@ -13,20 +13,23 @@ use crate::ops::trust::TrustError;
 impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
         let told = problem::problem(&error);
-        let usual = problem::status(told.kind);
+        let usual = problem::status_of(&error);
+        let again = problem::retry_after(&error);
         let mut message = told.message;
         for cause in told.causes {
             message.push_str(": ");
             message.push_str(&cause);
         }
-        Failure::new(status(&error).unwrap_or(usual), prefix(&error).to_owned() + &message)
+        let message = prefix(&error).to_owned() + &message;
+        Failure { again, ..Failure::new(status(&error).unwrap_or(usual), message) }
     }
 }
 
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Failure {
+        let again = matches!(refusal, Refusal::Busy).then_some(1);
         let (status, told) = refusal.problem();
-        Failure::new(status, told.message)
+        Failure { again, ..Failure::new(status, told.message) }
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod about;
 mod certificates;
+mod cross_site;
 mod described;
 mod entrance;
 mod envelope;

@@ -50,7 +50,7 @@ fn csr() -> String {
 }
 
 fn ask(secret: &str, csr: &str) -> Enroll {
-    Enroll { secret: secret.to_owned(), csr: csr.to_owned() }
+    Enroll { secret: Phrase::new(secret.to_owned()), csr: csr.to_owned() }
 }
 
 fn refused<T: std::fmt::Debug>(answer: Result<T, Error>) -> String {

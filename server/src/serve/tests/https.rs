@@ -19,6 +19,7 @@ use crate::tls::testing::{client_with, nobody};
 
 mod api;
 mod clients;
+mod guesses;
 mod passphrase;
 
 const NOT_ANY_MORE: &str = "not authorized: this client certificate is not trusted any more";

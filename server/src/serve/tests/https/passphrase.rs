@@ -68,7 +68,7 @@ fn guessing_slows_down_the_user_whatever_certificate_is_shown() {
     set(pki);
     let too_often = (0..8).find_map(|n| {
         let (status, refused) = authenticate(&https, &client(pki, &format!("c{n}")).0, "wrong");
-        (status == 503).then_some(refused)
+        (status == 429).then_some(refused)
     });
     let too_often = too_often.expect("it gets slow");
     assert!(too_often["message"].as_str().unwrap().starts_with("too many tries"), "{too_often}");
