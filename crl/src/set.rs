@@ -73,6 +73,11 @@ impl RevokedSet {
         self.caught_up(|state| state.lists.get(issuer).map_or(0, RevokedList::len))
     }
 
+    /// Whether they were read: until then whoever asks first waits for all of them.
+    pub fn is_read(&self) -> bool {
+        self.state.read().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
     /// Takes in what was committed since the last time; costs next to nothing when nothing was.
     ///
     /// # Errors

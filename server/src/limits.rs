@@ -19,6 +19,10 @@ pub struct Limits {
     pub head_time: Duration,
     /// How long a peer may take to send a request's body.
     pub body_time: Duration,
+    /// Octets of a body that are read behind an answer that did not need them; over it the connection closes.
+    pub rest: usize,
+    /// How long a peer may take to send them.
+    pub rest_time: Duration,
     /// How long a peer may go without taking any of our answer.
     pub write_time: Duration,
     /// How long a public connection lives at most.
@@ -76,6 +80,8 @@ impl Default for Limits {
             handshake_time: Duration::from_secs(10),
             head_time: Duration::from_secs(10),
             body_time: Duration::from_secs(60),
+            rest: 16 * ONE_REQUEST,
+            rest_time: Duration::from_secs(1),
             write_time: Duration::from_secs(30),
             lifetime: Duration::from_secs(15 * 60),
             local_connections: 1024,

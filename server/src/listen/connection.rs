@@ -13,7 +13,8 @@ use axum::body::Body;
 use axum::response::Response;
 use futures_util::FutureExt;
 use hyper::Request;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -24,6 +25,7 @@ use tower::ServiceExt;
 
 use super::deadline::Deadlined;
 use super::origins::Origins;
+use super::rest::{Ended, Rest};
 use crate::counters::Gauge;
 use crate::limits::Limits;
 
@@ -174,10 +176,10 @@ impl<A: Accept> Life<A> {
             Ok(Err(error)) => return tracing::debug!(%error, "a handshake failed"),
             Err(_elapsed) => return tracing::debug!("a handshake took too long"),
         };
-        let (router, identity) = (self.router, who.clone());
+        let (router, identity, limits) = (self.router, who.clone(), self.limits.clone());
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(identity.clone());
-            answer(router.clone(), request.map(Body::new))
+            answer(router.clone(), request, limits.clone())
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -227,14 +229,32 @@ fn tell(ended: hyper::Result<()>) {
     }
 }
 
-/// Answers one request; a panic costs its sender the answer, and nobody else anything.
-async fn answer(router: Router, request: Request<Body>) -> Result<Response, Infallible> {
+/// Answers one request, and reads what it left of the body.
+async fn answer(
+    router: Router,
+    request: Request<Incoming>,
+    limits: Arc<Limits>,
+) -> Result<Response, Infallible> {
+    if request.body().is_end_stream() {
+        return Ok(run(router, request.map(|_nothing| Body::empty())).await);
+    }
+    let (head, body) = request.into_parts();
+    let rest = Rest::of(&head, body);
+    let mut response = run(router, Request::from_parts(head, Body::new(rest.lend()))).await;
+    if rest.read(&limits).await == Ended::Short {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response)
+}
+
+/// Runs the handler of a request; a panic costs its sender the answer, and nobody else anything.
+async fn run(router: Router, request: Request<Body>) -> Response {
     match AssertUnwindSafe(router.oneshot(request)).catch_unwind().await {
-        Ok(Ok(response)) => Ok(response),
+        Ok(Ok(response)) => response,
         Ok(Err(never)) => match never {},
         Err(_panic) => {
             tracing::error!("a request handler panicked");
-            Ok(crate::http::problem::panicked())
+            crate::http::problem::panicked()
         }
     }
 }

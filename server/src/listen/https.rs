@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rustls::HandshakeKind;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{OnceCell, watch};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use trust::Presented;
@@ -45,6 +45,8 @@ pub(crate) struct HttpsListener {
     tls: Tls,
     pki: Pki,
     changes: watch::Receiver<u64>,
+    /// Set once everything that a decision looks up is in memory.
+    read: OnceCell<()>,
 }
 
 impl HttpsListener {
@@ -58,12 +60,24 @@ impl HttpsListener {
     ) -> Result<HttpsListener, Error> {
         let listener = bind(address).await?;
         let acceptor = TlsAcceptor::from(tls.config.clone());
-        Ok(HttpsListener { listener, address, acceptor, tls, pki, changes })
+        Ok(HttpsListener { listener, address, acceptor, tls, pki, changes, read: OnceCell::new() })
     }
 
     /// What it is bound to.
     pub(crate) fn address(&self) -> SocketAddr {
         self.listener.local_addr().unwrap_or(self.address)
+    }
+
+    /// Reads what decisions look up before the first is made: a million revocations take a second or more, in
+    /// which a thread that serves connections would serve none.
+    async fn read(&self) {
+        let pki = self.pki.clone();
+        match tokio::task::spawn_blocking(move || pki.revoked().catch_up()).await {
+            Ok(Ok(_through)) => {}
+            // Each decision tries again, and lets nobody in as long as it fails.
+            Ok(Err(error)) => tracing::error!(%error, "the revocations can't be read"),
+            Err(_panicked) => tracing::error!("reading the revocations stopped at a defect"),
+        }
     }
 
     /// Makes sure that the certificate of this handshake is the one in the files.
@@ -137,6 +151,8 @@ impl Accept for HttpsListener {
     type Who = Caller;
 
     async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        // Whoever comes meanwhile waits in the kernel's queue.
+        self.read.get_or_init(|| self.read()).await;
         self.listener.accept().await
     }
 
@@ -181,5 +197,30 @@ impl Accept for HttpsListener {
             }
             was_in = is_in;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tls::Versions;
+
+    #[tokio::test]
+    async fn nobody_is_let_near_before_the_revocations_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let (home, now) = (dir.path().join("pki"), clock::now());
+        let (keys, init) = (crate::testing::keys(), crate::testing::plain_init());
+        drop(Pki::init(&home, keys, &init, &crate::peer::own(), now).unwrap());
+        let pki = crate::testing::reopened_at(&home, now);
+        let (_changing, changes) = watch::channel(0);
+        let tls = Tls::open(pki.clone(), Versions::default(), now).unwrap();
+        let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let listener = HttpsListener::bind(anywhere, pki.clone(), tls, changes).await.unwrap();
+        let client = TcpStream::connect(listener.address());
+        assert!(!pki.revoked().is_read());
+        let (arrived, connected) = tokio::join!(listener.accept(), client);
+        connected.unwrap();
+        assert_eq!(arrived.unwrap().1.ip(), anywhere.ip());
+        assert!(pki.revoked().is_read());
     }
 }

@@ -13,6 +13,7 @@ mod local;
 mod neighbour;
 mod origins;
 mod public;
+mod rest;
 
 pub use connection::Stop;
 pub(crate) use connection::{Accept, Terms, serve};

@@ -22,7 +22,9 @@ impl PublicListener {
 
     /// One that is bound already.
     pub(crate) fn of(listener: std::net::TcpListener, address: SocketAddr) -> io::Result<PublicListener> {
-        Ok(PublicListener { listener: TcpListener::from_std(listener)?, address })
+        let listener = TcpListener::from_std(listener)?;
+        lengthen(&listener)?;
+        Ok(PublicListener { listener, address })
     }
 
     /// Whether `address` could be bound now.
@@ -39,9 +41,22 @@ impl PublicListener {
     }
 }
 
+/// Connections that the kernel keeps until they are accepted; `net.core.somaxconn` bounds it too.
+const QUEUE: i32 = 4096;
+
 /// Binds an address of the network.
 pub(super) async fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
-    TcpListener::bind(address).await.map_err(|source| refusal(address, source))
+    let bound = TcpListener::bind(address).await.and_then(|listener| {
+        lengthen(&listener)?;
+        Ok(listener)
+    });
+    bound.map_err(|source| refusal(address, source))
+}
+
+/// Makes the queue of a listener longer than the 128 places it is born with. Where it is full the kernel drops
+/// what comes, and the client tries again a second later, or three, or seven.
+fn lengthen(listener: &TcpListener) -> io::Result<()> {
+    Ok(rustix::net::listen(listener, QUEUE)?)
 }
 
 fn refusal(address: SocketAddr, source: io::Error) -> Error {
@@ -74,5 +89,29 @@ impl Accept for PublicListener {
 
     async fn dismissed(&self, _: &SocketAddr) {
         std::future::pending().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn many_come_at_once_and_none_has_to_come_again() {
+        let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let early = std::net::TcpListener::bind(anywhere).unwrap();
+        early.set_nonblocking(true).unwrap();
+        let listeners =
+            [PublicListener::bind(anywhere).await.unwrap(), PublicListener::of(early, anywhere).unwrap()];
+        for listener in &listeners {
+            let address = listener.address();
+            // Nobody is accepted: whoever finds no place finds none later.
+            let waiting: Result<Vec<_>, _> =
+                (0..300).map(|_| TcpStream::connect_timeout(&address, Duration::from_secs(20))).collect();
+            assert_eq!(waiting.unwrap().len(), 300);
+        }
     }
 }

@@ -46,6 +46,54 @@ fn h1_whoever_is_slow_is_let_go_and_holds_up_nobody() {
     https.running.stop();
 }
 
+#[test]
+fn whoever_is_refused_before_its_body_came_may_go_on_asking() {
+    let dir = tempfile::tempdir().unwrap();
+    let limits = Limits {
+        head_time: Duration::from_secs(300),
+        rest: 1000,
+        rest_time: Duration::from_secs(300),
+        ..Limits::default()
+    };
+    let https = https_with(dir.path(), limits);
+    let (alice, issued) = client(&https.running.pki, "alice");
+    trust(&https.running.pki, &issued);
+    for (config, request, status) in [
+        (&alice, "PUT /1.0/pki/revoke", 405),
+        (&alice, "POST /1.0/pki/nothing", 404),
+        (&alice, "POST /ca.crl", 405),
+        (&nobody(), "POST /1.0/pki/list", 403),
+        (&nobody(), "POST /nowhere", 403),
+    ] {
+        let mut connection = https.connect(config);
+        write!(connection, "{request} HTTP/1.1\r\nhost: a\r\ncontent-length: 1000\r\n\r\n").unwrap();
+        // Long enough for an answer that does not wait for the body, and for the end of the connection behind it.
+        std::thread::sleep(Duration::from_millis(50));
+        // Its body, and the next request behind it.
+        connection.write_all(&[b'x'; 1000]).unwrap();
+        let met = ask(&mut connection, "GET", "/1.0", "");
+        assert_eq!(met.unwrap().0, status, "{request}");
+        let met = ask(&mut connection, "GET", "/1.0", "");
+        assert_eq!(met.unwrap().0, 200, "after {request}");
+    }
+    // Of one that is too long, or held back until it is wanted, nothing is waited for, and the client is told.
+    for field in ["content-length: 100000", "content-length: 10\r\nexpect: 100-continue"] {
+        let mut connection = https.connect(&alice);
+        write!(connection, "PUT /1.0/pki/revoke HTTP/1.1\r\nhost: a\r\n{field}\r\n\r\n").unwrap();
+        if !field.contains("expect") {
+            connection.write_all(&[b'x'; 1001]).unwrap();
+        }
+        let mut answer = Vec::new();
+        connection.read_to_end(&mut answer).unwrap();
+        let answer = String::from_utf8(answer).unwrap().to_lowercase();
+        assert!(
+            answer.starts_with("http/1.1 405 ") && answer.contains("\r\nconnection: close\r\n"),
+            "{answer}"
+        );
+    }
+    https.running.stop();
+}
+
 /// What comes until the other end closes the connection, which it must.
 fn until_let_go(mut connection: impl Read) -> Vec<u8> {
     use std::io::ErrorKind::{TimedOut, WouldBlock};
