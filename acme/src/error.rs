@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ca::cert::NameError;
 
+use crate::client::Method;
 use crate::client::check::Refusal;
 use crate::client::http::Failure;
 use crate::wire::Problem;
@@ -15,6 +16,12 @@ use crate::wire::jws::KeyFault;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// An address can't be proved by DNS.
+    #[error("{address} is an address, which DNS can't prove")]
+    AddressByDns {
+        /// The address.
+        address: std::net::IpAddr,
+    },
     /// The account key can't be read or used.
     #[error("the account key for {directory} can't be used")]
     AccountKey {
@@ -65,10 +72,12 @@ pub enum Error {
         source: io::Error,
     },
     /// The authority offers no challenge that we can answer.
-    #[error("the authority offers no http-01 challenge for {name}, only {offered}")]
+    #[error("the authority offers no {method} challenge for {name}, only {offered}")]
     ChallengeType {
         /// The name.
         name: String,
+        /// How it was to be proved.
+        method: Method,
         /// What it offers.
         offered: String,
     },
@@ -191,7 +200,7 @@ pub enum Error {
         failures: Vec<Invalid>,
     },
     /// A wildcard needs DNS.
-    #[error("{name} is a wildcard, which can only be validated by DNS; name the hosts instead")]
+    #[error("{name} is a wildcard, which only DNS can prove")]
     Wildcard {
         /// The name.
         name: String,
@@ -239,8 +248,8 @@ impl Error {
                 failures.iter().find_map(|failure| failure.problem.advice()).map(str::to_owned)
             }
             Error::NoCertificate { .. } => Some("`pki acme list` shows what was obtained".to_owned()),
-            Error::ChallengeType { .. } => {
-                Some("the authority must be told to allow http-01 for this name".to_owned())
+            Error::ChallengeType { method, .. } => {
+                Some(format!("prove the name in another way, or have the authority allow {method} for it"))
             }
             Error::Busy { .. } | Error::TimedOut { .. } => {
                 Some("run it again: the order is kept and continued".to_owned())
@@ -259,8 +268,9 @@ impl Error {
             | Error::Reason { .. }
             | Error::Request(_)
             | Error::Seal(_)
-            | Error::Store(_)
-            | Error::Wildcard { .. } => None,
+            | Error::Store(_) => None,
+            Error::Wildcard { .. } => Some("prove it by DNS-01, or name the hosts instead".to_owned()),
+            Error::AddressByDns { .. } => Some("prove it by HTTP-01 or TLS-ALPN-01".to_owned()),
         }
     }
 

@@ -72,6 +72,7 @@ impl Site {
             failures: 0,
             last_error: None,
             next_attempt: 0,
+            method: None,
         };
         self.client().settle(obtained, &record).unwrap();
     }
@@ -314,17 +315,28 @@ struct Remembering<'a> {
     up: Mutex<(BTreeSet<Token>, usize)>,
 }
 
+fn token(proof: &Proof) -> Token {
+    match &proof.answer {
+        Answer::Http { token, .. } => token.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
 impl Challenges for Remembering<'_> {
-    fn publish(&self, token: &Token, key_authorization: &str) -> std::io::Result<()> {
-        let mut up = self.up.lock().unwrap();
-        up.0.insert(token.clone());
-        up.1 += 1;
-        self.board.publish(token, key_authorization)
+    fn method(&self) -> Method {
+        Method::Http01
     }
 
-    fn withdraw(&self, token: &Token) {
-        self.up.lock().unwrap().0.remove(token);
-        self.board.withdraw(token);
+    fn publish<'a>(&'a self, proof: &'a Proof) -> Doing<'a> {
+        let mut up = self.up.lock().unwrap();
+        up.0.insert(token(proof));
+        up.1 += 1;
+        self.board.publish(proof)
+    }
+
+    fn withdraw(&self, proof: &Proof) {
+        self.up.lock().unwrap().0.remove(&token(proof));
+        self.board.withdraw(proof);
     }
 }
 

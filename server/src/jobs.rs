@@ -25,8 +25,19 @@ pub(crate) struct Job {
     pub(crate) name: &'static str,
     /// How long after it ended it begins again. It first runs as the service starts.
     pub(crate) every: Duration,
+    /// What else it begins at.
+    pub(crate) wake: Wake,
     /// Does it; what is not due yet it leaves alone.
     pub(crate) run: fn(&Pki, OffsetDateTime) -> Result<(), Error>,
+}
+
+/// What a job begins at besides its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wake {
+    /// Nothing.
+    Never,
+    /// A setting was changed.
+    Settings,
 }
 
 /// The jobs whose last run failed.
@@ -65,10 +76,20 @@ pub(crate) async fn run(pki: Pki, table: &'static [Job], stop: Stop) {
     for job in table {
         let (pki, stop) = (pki.clone(), stop.clone());
         loops.spawn(async move {
+            let mut settings = pki.settings_moved();
             while !stop.is_told() {
+                // What changes from here on wakes it: a run that is under way may have looked already.
+                settings.mark_unchanged();
                 once(&pki, job).await;
+                let woken = async {
+                    match job.wake {
+                        Wake::Never => std::future::pending().await,
+                        Wake::Settings => settings.changed().await,
+                    }
+                };
                 tokio::select! {
                     () = stop.told() => break,
+                    _moved = woken => {}
                     () = tokio::time::sleep(job.every) => {}
                 }
             }
@@ -112,7 +133,8 @@ mod tests {
         }
     }
 
-    static JOBS: [Job; 1] = [Job { name: "test", every: Duration::from_millis(20), run: fails_first }];
+    static JOBS: [Job; 1] =
+        [Job { name: "test", every: Duration::from_millis(20), wake: Wake::Never, run: fails_first }];
 
     #[tokio::test]
     async fn a_job_that_fails_is_known_and_tried_again() {

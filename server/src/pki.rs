@@ -22,7 +22,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use arc_swap::ArcSwap;
+use acme::client::TlsBoard;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use aws_lc_rs::rand::SystemRandom;
 use ca::authority::Current;
 use ca::distribution::Distribution;
@@ -38,6 +39,7 @@ use store::checkpoint::{AuditKey, LogName};
 use store::seal::SealingKey;
 use store::{OpenReport, Store};
 use time::OffsetDateTime;
+use tokio::sync::watch;
 use trust::Gate;
 use trust::local::throttle::{Pace, Slots, Throttle};
 
@@ -50,6 +52,7 @@ use crate::listen::Stop;
 use crate::ops::Error;
 use crate::serve::ListenerState;
 use crate::settings::{self, Setting, Settings};
+use crate::tls::Served;
 
 pub use adopt::Adopted;
 pub use directory::DirectoryError;
@@ -94,6 +97,9 @@ struct Shared {
     checkpointed: AtomicU64,
     sealing: OnceLock<Arc<SealingKey>>,
     challenges: ChallengeBoard,
+    tls_challenges: TlsBoard,
+    acme_served: ArcSwapOption<Served>,
+    settings_moved: watch::Sender<u64>,
     failures: Failures,
     counters: Arc<Counters>,
     shelf: Shelf,
@@ -227,7 +233,38 @@ impl Pki {
         }
     }
 
-    /// The HTTP-01 answers of the public listener.
+    /// The TLS-ALPN-01 answers of the HTTPS listener.
+    pub(crate) fn tls_challenges(&self) -> &TlsBoard {
+        &self.shared.tls_challenges
+    }
+
+    /// The certificate that whoever asks for a name of `acme.domain` gets.
+    pub(crate) fn acme_served(&self) -> arc_swap::Guard<Option<Arc<Served>>> {
+        self.shared.acme_served.load()
+    }
+
+    /// Reads that certificate again. One that can't be read leaves the last good one in service.
+    pub(crate) fn follow_acme_certificate(&self) {
+        match crate::tls::in_place(self) {
+            Ok(found) => self.shared.acme_served.store(found.map(Arc::new)),
+            Err(error) => {
+                let error = crate::http::problem::in_words(&error);
+                tracing::error!(error, "the certificate of acme.domain can't be used");
+            }
+        }
+    }
+
+    /// Moves whenever settings were changed.
+    pub(crate) fn settings_moved(&self) -> watch::Receiver<u64> {
+        self.shared.settings_moved.subscribe()
+    }
+
+    /// Tells that settings were changed.
+    pub(crate) fn tell_settings_moved(&self) {
+        self.shared.settings_moved.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// The HTTP-01 answers of the public listener and of the HTTPS listener.
     pub fn challenges(&self) -> &ChallengeBoard {
         &self.shared.challenges
     }
@@ -313,6 +350,9 @@ impl Pki {
                 checkpointed: AtomicU64::new(0),
                 sealing: OnceLock::new(),
                 challenges: ChallengeBoard::default(),
+                tls_challenges: TlsBoard::default(),
+                acme_served: ArcSwapOption::empty(),
+                settings_moved: watch::Sender::new(0),
                 failures: Failures::default(),
                 counters: Arc::default(),
                 shelf: Shelf::default(),

@@ -5,6 +5,7 @@
 //! is needed, and the service follows the store. Those that decide who is let in are also expected
 //! unchanged when what was decided by them is committed.
 
+pub mod acme;
 mod catalogue;
 mod value;
 
@@ -15,16 +16,23 @@ use ca::distribution::PublicUrl;
 use ca::followed::Followed;
 use ca::records::RestsOn;
 use minicbor::{Decode, Encode};
+use store::seal::{SealError, SealingKey};
 use store::{Batch, Class, Record, Store, Table, Version};
 use trust::settings::{PassphraseRemote, TrustFirst};
 use trust::token::Expiry;
 
-pub use catalogue::{Default, Setting};
+pub use catalogue::{Default, Secrecy, Setting};
 pub use value::Span;
 
 /// Why a setting was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// A secret would have been stored in clear.
+    #[error("{setting} is a secret, and is not stored in clear")]
+    InClear {
+        /// The setting.
+        setting: Setting,
+    },
     /// It may not have this value.
     #[error("{setting} can't be {value:?}: {reason}")]
     Invalid {
@@ -34,6 +42,15 @@ pub enum Error {
         value: String,
         /// What is wrong with it.
         reason: String,
+    },
+    /// A secret can't be sealed or opened.
+    #[error("{setting} can't be sealed or opened")]
+    Sealed {
+        /// The setting.
+        setting: Setting,
+        /// The cause.
+        #[source]
+        source: SealError,
     },
     /// The store failed.
     #[error("the settings can't be read or written")]
@@ -75,7 +92,12 @@ impl Settings {
         let mut set = BTreeMap::new();
         for setting in Setting::ALL {
             if let Some(found) = Table::<SettingRecord>::get(store, setting.name()).map_err(Error::Store)? {
-                set.insert(setting, (setting.check(&found.record.value)?, found.version));
+                let value = match setting.secrecy() {
+                    Secrecy::Open => setting.check(&found.record.value)?,
+                    // Sealed: it was checked when it was set.
+                    Secrecy::Secret => found.record.value,
+                };
+                set.insert(setting, (value, found.version));
             }
         }
         Ok(Settings { set })
@@ -179,7 +201,24 @@ pub(crate) fn followed<T>(store: &Store) -> Followed<T> {
     Followed::new(store.clone(), &[SettingRecord::TREE])
 }
 
-/// Sets `setting` to `value`, or with `None` unsets it, durably. `now` in seconds since 1970.
+/// Sets a secret setting, sealed. The journal says that it was set, and no more.
+pub fn set_secret(
+    store: &Store,
+    sealing: &SealingKey,
+    setting: Setting,
+    value: &str,
+    who: &str,
+    now: i64,
+) -> Result<(), Error> {
+    let value = acme::seal(setting, &setting.check(value)?, sealing)?;
+    let mut batch = Batch::new(Class::Ledger, now, who, format!("set {setting}"));
+    Table::put(&mut batch, setting.name(), &SettingRecord { value });
+    store.commit(batch).map_err(Error::Store)?;
+    Ok(())
+}
+
+/// Sets `setting` to `value`, or with `None` unsets it, durably. `now` in seconds since 1970. A secret is set
+/// by [`set_secret`] alone.
 pub fn set(store: &Store, setting: Setting, value: Option<&str>, who: &str, now: i64) -> Result<(), Error> {
     let key = Table::<SettingRecord>::key(setting.name());
     let what = match value {
@@ -188,6 +227,7 @@ pub fn set(store: &Store, setting: Setting, value: Option<&str>, who: &str, now:
     };
     let mut batch = Batch::new(Class::Ledger, now, who, what);
     match value {
+        Some(_) if setting.secrecy() == Secrecy::Secret => return Err(Error::InClear { setting }),
         Some(value) => {
             let value = setting.check(value)?;
             batch.what = format!("set {setting}={value}");
@@ -245,6 +285,39 @@ mod tests {
         set(&store, Setting::CoreTrustCaCertificates, Some("true"), "test", 3).unwrap();
         let late = set(&view, Setting::CrlValidity, None, "test", 4);
         assert!(matches!(late, Err(Error::Store(store::Error::Withdrawn { .. }))), "{late:?}");
+    }
+
+    #[test]
+    fn a_secret_is_sealed_and_stands_nowhere_in_clear() {
+        let (store, dir) = (Store::in_memory(), tempfile::tempdir().unwrap());
+        let random = aws_lc_rs::rand::SystemRandom::new();
+        let sealing = SealingKey::load_or_create(&dir.path().join("store.key"), &random).unwrap();
+        let clear = set(&store, Setting::AcmeEabHmac, Some("AAEC_w"), "test", 1);
+        assert!(matches!(clear, Err(Error::InClear { .. })));
+        set_secret(&store, &sealing, Setting::AcmeEabHmac, "AAEC_w", "test", 1).unwrap();
+        let settings = Settings::load(&store).unwrap();
+        assert!(!settings.stored(Setting::AcmeEabHmac).unwrap().contains("AAEC_w"));
+        let opened = settings.secret(Setting::AcmeEabHmac, &sealing).unwrap().unwrap();
+        assert_eq!(opened.as_str(), "AAEC_w");
+        let entry = store.follow(store::Sequence::ZERO, 1).unwrap().remove(0);
+        assert_eq!(entry.what, "set acme.eab.hmac");
+    }
+
+    #[test]
+    fn the_wish_for_a_certificate_changes_with_every_setting_of_it() {
+        let store = Store::in_memory();
+        let wish = || Settings::load(&store).unwrap().acme();
+        set(&store, Setting::AcmeEmail, Some("admin@example.org"), "test", 1).unwrap();
+        assert_eq!(wish(), None);
+        set(&store, Setting::AcmeDomain, Some("a.example,b.example"), "test", 1).unwrap();
+        let first = wish().unwrap();
+        assert_eq!(first.domains, ["a.example", "b.example"]);
+        assert!(!first.agreed);
+        set(&store, Setting::CrlValidity, Some("2d"), "test", 2).unwrap();
+        assert_eq!(wish(), Some(first.clone()));
+        set(&store, Setting::AcmeAgreeTos, Some("true"), "test", 3).unwrap();
+        let second = wish().unwrap();
+        assert!(second.agreed && second.asked != first.asked);
     }
 
     #[test]

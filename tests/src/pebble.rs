@@ -102,6 +102,11 @@ impl Pebble {
         format!("127.0.0.1:{}", self.ports.http)
     }
 
+    /// Where it looks for TLS-ALPN-01 answers.
+    pub fn tls_address(&self) -> String {
+        format!("127.0.0.1:{}", self.ports.tls)
+    }
+
     /// Makes `name` resolve to `address`.
     #[track_caller]
     pub fn resolve(&self, name: &str, address: &str) {

@@ -5,11 +5,11 @@
 
 use std::time::Duration;
 
-use instant_acme::{AuthorizationStatus, ChallengeStatus, ChallengeType, Order, OrderStatus};
+use instant_acme::{AuthorizationStatus, ChallengeStatus, ChallengeType, Identifier, Order, OrderStatus};
 use tokio::time::Instant;
 
 use super::session::Session;
-use super::solve::{Challenges, Token};
+use super::solve::{Answer, Challenges, Method, Proof, Token};
 use crate::Error;
 use crate::error::Invalid;
 use crate::wire::Problem;
@@ -28,8 +28,7 @@ pub(crate) struct Found {
 /// A challenge that is open.
 #[derive(Debug)]
 pub(crate) struct Pending {
-    pub token: Token,
-    pub key_authorization: String,
+    pub proof: Proof,
     /// Whether the authority was told already.
     pub told: Told,
 }
@@ -41,8 +40,13 @@ pub(crate) enum Told {
     Yes,
 }
 
-/// Every authorization of the order as it is now, in the order's order.
-pub(crate) async fn authorizations(session: &Session, order: &mut Order) -> Result<Vec<Found>, Error> {
+/// Every authorization of the order as it is now, in the order's order. What is open is to be proved by
+/// `method`.
+pub(crate) async fn authorizations(
+    session: &Session,
+    order: &mut Order,
+    method: Method,
+) -> Result<Vec<Found>, Error> {
     let count = order.state().authorizations.len();
     let mut found = Vec::with_capacity(count);
     for index in 0..count {
@@ -54,7 +58,7 @@ pub(crate) async fn authorizations(session: &Session, order: &mut Order) -> Resu
                 while let Some(authorization) = all.next().await {
                     let authorization = authorization?;
                     if passed == index {
-                        return read(authorization);
+                        return read(authorization, method);
                     }
                     passed += 1;
                 }
@@ -68,10 +72,11 @@ pub(crate) async fn authorizations(session: &Session, order: &mut Order) -> Resu
 
 type Read = Result<Found, Error>;
 
-fn read(handle: instant_acme::AuthorizationHandle<'_>) -> Result<Read, instant_acme::Error> {
+fn read(handle: instant_acme::AuthorizationHandle<'_>, method: Method) -> Result<Read, instant_acme::Error> {
     // Bound anew: the library borrows a challenge for as long as its handle is said to live.
     let mut authorization = handle;
     let name = authorization.identifier().to_string();
+    let bare = bare(authorization.identifier().identifier);
     let status = authorization.status;
     let failure =
         authorization.challenges.iter().find_map(|challenge| challenge.error.as_ref()).map(Problem::from);
@@ -80,18 +85,27 @@ fn read(handle: instant_acme::AuthorizationHandle<'_>) -> Result<Read, instant_a
         AuthorizationStatus::Pending => {
             let offered: Vec<String> =
                 authorization.challenges.iter().map(|offer| kind(&offer.r#type)).collect();
-            let Some(challenge) = authorization.challenge(ChallengeType::Http01) else {
-                return Ok(Err(Error::ChallengeType { name, offered: offered.join(", ") }));
-            };
-            let Some(token) = Token::new(&challenge.token) else {
-                return Err(instant_acme::Error::Str("the challenge's token is malformed"));
+            let Some(challenge) = authorization.challenge(method.challenge()) else {
+                let offered = offered.join(", ");
+                return Ok(Err(Error::ChallengeType { name, method, offered }));
             };
             let told = match challenge.status {
                 ChallengeStatus::Pending => Told::No,
                 ChallengeStatus::Processing | ChallengeStatus::Valid | ChallengeStatus::Invalid => Told::Yes,
             };
-            let key_authorization = challenge.key_authorization().as_str().to_owned();
-            let pending = Some(Pending { token, key_authorization, told });
+            let key = challenge.key_authorization();
+            let answer = match method {
+                Method::Dns01 => Answer::Dns { value: key.dns_value() },
+                Method::Http01 => {
+                    let Some(token) = Token::new(&challenge.token) else {
+                        return Err(instant_acme::Error::Str("the challenge's token is malformed"));
+                    };
+                    Answer::Http { token, key_authorization: key.as_str().to_owned() }
+                }
+                Method::TlsAlpn01 => Answer::TlsAlpn { digest: key.digest().as_ref().to_vec() },
+            };
+            let proof = Proof { name: bare, answer };
+            let pending = Some(Pending { proof, told });
             Ok(Found { name, pending, failure: None })
         }
         AuthorizationStatus::Invalid
@@ -107,6 +121,15 @@ fn read(handle: instant_acme::AuthorizationHandle<'_>) -> Result<Read, instant_a
     })
 }
 
+/// A name without the `*.` of a wildcard.
+fn bare(identifier: &Identifier) -> String {
+    match identifier {
+        Identifier::Dns(name) => name.clone(),
+        Identifier::Ip(address) => address.to_string(),
+        other => format!("{other:?}"),
+    }
+}
+
 fn kind(kind: &ChallengeType) -> String {
     match kind {
         ChallengeType::Http01 => "http-01".to_owned(),
@@ -119,7 +142,12 @@ fn kind(kind: &ChallengeType) -> String {
 }
 
 /// Tells the authority to look at the challenge of the authorization at `index` (RFC 8555 §7.5.1).
-pub(crate) async fn tell(session: &Session, order: &mut Order, index: usize) -> Result<(), Error> {
+pub(crate) async fn tell(
+    session: &Session,
+    order: &mut Order,
+    index: usize,
+    method: Method,
+) -> Result<(), Error> {
     let told = session
         .insist("the challenge", async || {
             let mut all = order.authorizations();
@@ -127,7 +155,7 @@ pub(crate) async fn tell(session: &Session, order: &mut Order, index: usize) -> 
             while let Some(authorization) = all.next().await {
                 let mut authorization = authorization?;
                 if passed == index {
-                    let challenge = authorization.challenge(ChallengeType::Http01);
+                    let challenge = authorization.challenge(method.challenge());
                     return match challenge {
                         Some(mut challenge) => challenge.set_ready().await,
                         None => Err(instant_acme::Error::Str("the challenge is gone")),
@@ -188,27 +216,32 @@ const FIRST_LOOK: Duration = Duration::from_millis(100);
 /// What was published, withdrawn when this is dropped.
 pub(crate) struct Published<'a> {
     challenges: &'a dyn Challenges,
-    tokens: Vec<Token>,
+    proofs: Vec<Proof>,
 }
 
 impl<'a> Published<'a> {
     pub(crate) fn new(challenges: &'a dyn Challenges) -> Published<'a> {
-        Published { challenges, tokens: Vec::new() }
+        Published { challenges, proofs: Vec::new() }
     }
 
-    pub(crate) fn publish(&mut self, name: &str, pending: &Pending) -> Result<(), Error> {
-        self.challenges
-            .publish(&pending.token, &pending.key_authorization)
-            .map_err(|source| Error::Challenge { name: name.to_owned(), source })?;
-        self.tokens.push(pending.token.clone());
-        Ok(())
+    pub(crate) async fn publish(&mut self, name: &str, pending: &Pending) -> Result<(), Error> {
+        // Noted first: what fails half way is taken back too.
+        self.proofs.push(pending.proof.clone());
+        let published = self.challenges.publish(&pending.proof).await;
+        published.map_err(|source| Error::Challenge { name: name.to_owned(), source })
+    }
+
+    /// Returns once an authority would see all of it.
+    pub(crate) async fn seen(&self, names: &str) -> Result<(), Error> {
+        let seen = self.challenges.seen(&self.proofs).await;
+        seen.map_err(|source| Error::Challenge { name: names.to_owned(), source })
     }
 }
 
 impl Drop for Published<'_> {
     fn drop(&mut self) {
-        for token in &self.tokens {
-            self.challenges.withdraw(token);
+        for proof in &self.proofs {
+            self.challenges.withdraw(proof);
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use store::{Batch, Class, Store, Table, Versioned};
 
-use super::model::{CertificateRecord, OrderRecord};
+use super::model::{CertificateRecord, OrderRecord, WantedRecord};
 use super::renew::pause;
 use super::{Client, Obtained};
 use crate::Error;
@@ -40,6 +40,8 @@ impl Client {
         batch.expect_unchanged(order.clone(), obtained.version);
         batch.delete(order);
         Table::put(&mut batch, &first, record);
+        // Nobody waits for it any more.
+        batch.delete(Table::<WantedRecord>::key(&first));
         self.commit(batch, &names)
     }
 

@@ -25,6 +25,7 @@ pub mod retry;
 mod revoke;
 mod session;
 pub mod solve;
+mod wanted;
 
 use std::fmt;
 use std::sync::Arc;
@@ -42,7 +43,8 @@ pub use limits::Limits;
 pub use names::Names;
 pub use obtain::Obtained;
 pub use revoke::Revoked;
-pub use solve::{Board, Challenges, Standalone, Token};
+pub use solve::{Answer, Board, Challenges, Doing, Method, Proof, Standalone, TlsBoard, Token};
+pub use wanted::wanted;
 
 use crate::Error;
 

@@ -145,9 +145,40 @@ pub struct CertificateRecord {
     /// When the next attempt is due, in seconds since 1970.
     #[n(15)]
     pub next_attempt: i64,
+    /// How the names are proved, as [`super::Method`] is written; `None` for HTTP-01.
+    #[n(16)]
+    pub method: Option<String>,
 }
 
 impl Record for CertificateRecord {
     const TREE: &'static str = "acme-certificate";
+    const FORMAT: Format = 1;
+}
+
+/// A certificate that the service wants for itself and does not have yet: `acme-wanted/<first name>`.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct WantedRecord {
+    /// The names, in the user's order.
+    #[n(0)]
+    pub names: Vec<String>,
+    /// The directory's URL.
+    #[n(1)]
+    pub directory: String,
+    /// What everything that it was asked with comes to: another attempt is due at once when it changes.
+    #[n(2)]
+    pub asked: String,
+    /// Failed attempts, in a row.
+    #[n(3)]
+    pub failures: u32,
+    /// What went wrong at the last of them.
+    #[n(4)]
+    pub last_error: String,
+    /// When the next attempt is due, in seconds since 1970.
+    #[n(5)]
+    pub next_attempt: i64,
+}
+
+impl Record for WantedRecord {
+    const TREE: &'static str = "acme-wanted";
     const FORMAT: Format = 1;
 }

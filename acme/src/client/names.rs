@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use ca::cert::{DnsName, NameError, SubjectAltName};
 use instant_acme::Identifier;
 
-use super::Limits;
+use super::{Limits, Method};
 use crate::Error;
 
 /// Host names and addresses (RFC 8738), at least one, none twice. The first names the certificate.
@@ -14,8 +14,7 @@ use crate::Error;
 pub struct Names(Vec<SubjectAltName>);
 
 impl Names {
-    /// Reads names as a user writes them: `www.example.org`, `192.0.2.1`. A wildcard is refused, since
-    /// HTTP can't prove it (RFC 8555 §8.3 is for one host).
+    /// Reads names as a user writes them: `www.example.org`, `*.example.org`, `192.0.2.1`.
     pub fn parse<S: AsRef<str>>(names: &[S], limits: &Limits) -> Result<Names, Error> {
         let mut parsed: Vec<SubjectAltName> = Vec::with_capacity(names.len().min(limits.names));
         if names.is_empty() || names.len() > limits.names {
@@ -26,19 +25,30 @@ impl Names {
             let refuse = |source: NameError| Error::Name { name: shown(name), source };
             let one = match name.parse::<IpAddr>() {
                 Ok(address) => SubjectAltName::ip(address).map_err(refuse)?,
-                Err(_not_an_address) => {
-                    let host: DnsName = name.parse().map_err(refuse)?;
-                    if host.is_wildcard() {
-                        return Err(Error::Wildcard { name: host.to_string() });
-                    }
-                    SubjectAltName::Dns(host)
-                }
+                Err(_not_an_address) => SubjectAltName::Dns(name.parse::<DnsName>().map_err(refuse)?),
             };
             if !parsed.contains(&one) {
                 parsed.push(one);
             }
         }
         Ok(Names(parsed))
+    }
+
+    /// Refuses what a method can't prove: a wildcard is proved by DNS alone (RFC 8555 §7.1.3), an address
+    /// never by it (RFC 8738 §7).
+    pub fn provable_by(&self, method: Method) -> Result<(), Error> {
+        for name in &self.0 {
+            match (name, method) {
+                (SubjectAltName::Dns(host), Method::Http01 | Method::TlsAlpn01) if host.is_wildcard() => {
+                    return Err(Error::Wildcard { name: host.to_string() });
+                }
+                (SubjectAltName::Ip(address), Method::Dns01) => {
+                    return Err(Error::AddressByDns { address: *address });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// The names, the first one first.
@@ -113,8 +123,15 @@ mod tests {
     }
 
     #[test]
-    fn what_http_can_not_prove_is_refused() {
-        assert!(matches!(parse(&["*.example.org"]), Err(Error::Wildcard { .. })));
+    fn what_a_method_can_not_prove_is_refused() {
+        let wildcard = parse(&["example.org", "*.example.org"]).unwrap();
+        for method in [Method::Http01, Method::TlsAlpn01] {
+            assert!(matches!(wildcard.provable_by(method), Err(Error::Wildcard { .. })));
+        }
+        wildcard.provable_by(Method::Dns01).unwrap();
+        let address = parse(&["example.org", "192.0.2.1"]).unwrap();
+        assert!(matches!(address.provable_by(Method::Dns01), Err(Error::AddressByDns { .. })));
+        address.provable_by(Method::Http01).unwrap();
         assert!(matches!(parse(&["a b"]), Err(Error::Name { .. })));
         assert!(matches!(parse(&[]), Err(Error::NameCount { count: 0, .. })));
         let many: Vec<String> = (0..101).map(|n| format!("n{n}.example")).collect();

@@ -15,7 +15,7 @@ use super::model::{OrderRecord, Stage};
 use super::order::{Step, next};
 use super::orders::{order_name, public};
 use super::session::Session;
-use super::solve::Challenges;
+use super::solve::{Challenges, Method};
 use super::{Application, Client, Names, Note, Reached};
 use crate::Error;
 use crate::error::Invalid;
@@ -77,6 +77,7 @@ impl Client {
     ) -> Result<Obtained, Error> {
         let id = order_name(application);
         let names = &application.names;
+        names.provable_by(challenges.method())?;
         if let Some(stored) = Table::<OrderRecord>::get(&self.store, &id)? {
             match self.take(&id, &stored, names) {
                 Some(Ok(obtained)) => return Ok(obtained),
@@ -225,7 +226,7 @@ impl Run<'_> {
                     return Ok(Outcome::BeginAnew);
                 }
                 Step::Fail => {
-                    let failures = self.failures().await?;
+                    let failures = self.failures(challenges.method()).await?;
                     self.client.forget(&self.id, &self.stored, "drop a refused ACME order")?;
                     return Err(failures);
                 }
@@ -239,18 +240,20 @@ impl Run<'_> {
         challenges: &dyn Challenges,
         note: &mut dyn FnMut(Note),
     ) -> Result<(), Error> {
-        let found = authorizations(self.session, &mut self.order).await?;
+        let method = challenges.method();
+        let found = authorizations(self.session, &mut self.order, method).await?;
         let mut published = Published::new(challenges);
         for one in &found {
             if let Some(pending) = &one.pending {
-                published.publish(&one.name, pending)?;
+                published.publish(&one.name, pending).await?;
             }
         }
+        published.seen(&self.names.to_string()).await?;
         self.advance(Stage::Answering, "answer challenges")?;
         note(Note::Reached(Reached::Answering));
         for (index, one) in found.iter().enumerate() {
             if one.pending.as_ref().is_some_and(|pending| pending.told == Told::No) {
-                tell(self.session, &mut self.order, index).await?;
+                tell(self.session, &mut self.order, index, method).await?;
             }
         }
         self.moved = Instant::now();
@@ -307,8 +310,8 @@ impl Run<'_> {
     }
 
     /// Who could not be validated, and why.
-    async fn failures(&mut self) -> Result<Error, Error> {
-        let names = authorizations(self.session, &mut self.order).await?;
+    async fn failures(&mut self, method: Method) -> Result<Error, Error> {
+        let names = authorizations(self.session, &mut self.order, method).await?;
         let failures: Vec<Invalid> = names.into_iter().filter_map(|found| found.failure).collect();
         let own = self.order.state().error.as_ref().map(crate::wire::Problem::from);
         Ok(match (failures.is_empty(), own) {

@@ -1,10 +1,12 @@
 //! `pki config list|get|set|unset`.
 
+use std::path::Path;
+
 use clap::Subcommand;
 use server::{
     http::problem::problem,
     ops::config::{ConfigList, ConfigSet, SettingView},
-    settings::Setting,
+    settings::{Secrecy, Setting},
 };
 
 use crate::{
@@ -24,6 +26,7 @@ use crate::{
 Examples:
   pki config list
   pki config set core.public_url http://pki.example.org
+  pki config set acme.eab.hmac - < hmac
   pki config unset core.public_url"
 )]
 pub struct Args {
@@ -44,7 +47,7 @@ enum Sub {
     Set {
         /// The setting, like core.public_url
         key: String,
-        /// Its new value
+        /// Its new value; `-` reads it from standard input, where secrets belong
         #[arg(allow_hyphen_values = true)]
         value: String,
     },
@@ -67,6 +70,7 @@ pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CommandError> {
             return get(&key, context);
         }
         Sub::Set { key, value } => {
+            let value = read(&key, value, context)?;
             let setting = connection.call(ConfigSet { key, value: Some(value) })?;
             report(&setting, context)?;
         }
@@ -76,6 +80,25 @@ pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CommandError> {
         }
     }
     Ok(Outcome::Done)
+}
+
+/// The octets that a value read from standard input may have.
+const VALUE_LIMIT: u64 = 64 * 1024;
+
+/// The value as given, or what standard input holds. A secret is not taken from the command line: every user
+/// of the machine could read it there.
+pub(super) fn read(key: &str, value: String, context: &Context) -> Result<String, CommandError> {
+    if value == "-" {
+        let text = context.read_text(Path::new("-"), VALUE_LIMIT)?;
+        return Ok(text.strip_suffix('\n').unwrap_or(&text).to_string());
+    }
+    match Setting::find(key).map(Setting::secrecy) {
+        Ok(Secrecy::Secret) => {
+            Err(CommandError::usage(format!("{key} is a secret"))
+                .hint(format!("pki config set {key} - < FILE")))
+        }
+        Ok(Secrecy::Open) | Err(_) => Ok(value),
+    }
 }
 
 /// Prints the value that is in force.

@@ -47,7 +47,7 @@ pub fn set(args: &SetArgs, context: &mut Context) -> Result<Outcome, CommandErro
             );
         }
         Some("") => None,
-        Some(value) => Some(value.to_string()),
+        Some(value) => Some(config::read(key, value.to_string(), context)?),
     };
     let setting = context.connect()?.call(ConfigSet { key: key.to_string(), value })?;
     config::report(&setting, context)?;

@@ -117,13 +117,20 @@ fn kind(error: &Error) -> ProblemKind {
         | Error::Word { .. } => ProblemKind::Invalid,
         Error::Listen(listen::Error::Busy { .. }) => ProblemKind::Conflict,
         Error::Listen(_) => ProblemKind::Invalid,
-        Error::Crowded | Error::NoList { .. } | Error::TooOften(_) | Error::Stopping => {
-            ProblemKind::Unavailable
+        Error::Crowded
+        | Error::NoList { .. }
+        | Error::NoListener { .. }
+        | Error::TooOften(_)
+        | Error::Stopping => ProblemKind::Unavailable,
+        Error::Bundle(_) | Error::Runtime { .. } | Error::Served(_) | Error::Time { .. } => {
+            ProblemKind::Internal
         }
-        Error::Bundle(_) | Error::Runtime { .. } | Error::Time { .. } => ProblemKind::Internal,
         Error::NoProject { .. } | Error::NotHeld { .. } | Error::NotValid { .. } => ProblemKind::NotFound,
         Error::File(_) | Error::Publish { .. } | Error::Seal(_) => ProblemKind::Internal,
-        Error::Setting(settings::Error::Invalid { .. }) => ProblemKind::Invalid,
+        Error::Setting(settings::Error::InClear { .. } | settings::Error::Invalid { .. }) => {
+            ProblemKind::Invalid
+        }
+        Error::Setting(settings::Error::Sealed { .. }) => ProblemKind::Internal,
         Error::Setting(settings::Error::Unknown { .. }) => ProblemKind::NotFound,
         Error::Setting(settings::Error::Store(source)) | Error::Store(source) => store_kind(source),
     }

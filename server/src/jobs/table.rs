@@ -7,7 +7,7 @@ use store::again;
 use time::OffsetDateTime;
 use trust::token;
 
-use super::Job;
+use super::{Job, Wake};
 use crate::Pki;
 use crate::ops::crl::first_failure;
 use crate::ops::{Error, acme};
@@ -18,18 +18,19 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// Every job.
-pub(crate) static TABLE: [Job; 11] = [
-    Job { name: "checkpoint", every: HOUR, run: checkpoint },
-    Job { name: "follow-trusted-ca", every: SECONDS, run: follow_trusted_ca },
-    Job { name: "keep-tally", every: MINUTE, run: keep_tally },
-    Job { name: "place-certificates", every: MINUTE, run: place_certificates },
-    Job { name: "prune-tokens", every: HOUR, run: prune_tokens },
-    Job { name: "publish-lists", every: MINUTE, run: publish_lists },
-    Job { name: "renew-acme", every: HOUR, run: renew_acme },
-    Job { name: "renew-own", every: HOUR, run: renew_own },
-    Job { name: "sum-up-refusals", every: MINUTE, run: sum_up_refusals },
-    Job { name: "sweep-temporaries", every: HOUR, run: sweep_temporaries },
-    Job { name: "verify-journal", every: HOUR, run: verify_journal },
+pub(crate) static TABLE: [Job; 12] = [
+    Job { name: "checkpoint", every: HOUR, wake: Wake::Never, run: checkpoint },
+    Job { name: "follow-trusted-ca", every: SECONDS, wake: Wake::Never, run: follow_trusted_ca },
+    Job { name: "keep-acme", every: MINUTE, wake: Wake::Settings, run: keep_acme },
+    Job { name: "keep-tally", every: MINUTE, wake: Wake::Never, run: keep_tally },
+    Job { name: "place-certificates", every: MINUTE, wake: Wake::Never, run: place_certificates },
+    Job { name: "prune-tokens", every: HOUR, wake: Wake::Never, run: prune_tokens },
+    Job { name: "publish-lists", every: MINUTE, wake: Wake::Never, run: publish_lists },
+    Job { name: "renew-acme", every: MINUTE, wake: Wake::Never, run: renew_acme },
+    Job { name: "renew-own", every: HOUR, wake: Wake::Never, run: renew_own },
+    Job { name: "sum-up-refusals", every: MINUTE, wake: Wake::Never, run: sum_up_refusals },
+    Job { name: "sweep-temporaries", every: HOUR, wake: Wake::Never, run: sweep_temporaries },
+    Job { name: "verify-journal", every: HOUR, wake: Wake::Never, run: verify_journal },
 ];
 
 /// Signs a checkpoint of what has been committed since the last.
@@ -40,6 +41,14 @@ fn checkpoint(pki: &Pki, now: OffsetDateTime) -> Result<(), Error> {
 /// Takes in what changed in the files of foreign authorities.
 fn follow_trusted_ca(pki: &Pki, now: OffsetDateTime) -> Result<(), Error> {
     pki.follow_trusted_ca(now)
+}
+
+/// Obtains and renews the service's own certificate for `acme.domain`.
+fn keep_acme(pki: &Pki, now: OffsetDateTime) -> Result<(), Error> {
+    match acme::own::keep(pki, &trust::Peer::InProcess.to_string(), now)?.and_then(|kept| kept.failure) {
+        Some(failure) => Err(failure),
+        None => Ok(()),
+    }
 }
 
 /// Follows how many certificates there are, so that whoever asks need not wait for the counting.

@@ -4,7 +4,9 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use acme::client::solve::tls_alpn_01::PROTOCOL;
 use rustls::HandshakeKind;
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OnceCell, watch};
 use tokio_rustls::TlsAcceptor;
@@ -102,7 +104,12 @@ impl HttpsListener {
         stream.set_nodelay(true)?;
         let local = stream.local_addr()?;
         self.refresh().await;
-        let stream = self.acceptor.accept(stream).await?;
+        let mut stream = self.acceptor.accept(stream).await?;
+        if stream.get_ref().1.alpn_protocol() == Some(PROTOCOL) {
+            // It has seen what it came for (RFC 8737 §4: nothing is said over this connection).
+            stream.shutdown().await?;
+            return Err(io::Error::other(Validated));
+        }
         // A resumed session has the certificate of the handshake that it goes back to.
         let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
         let presented =
@@ -110,6 +117,11 @@ impl HttpsListener {
         Ok((stream, Caller { remote, local, presented: Arc::new(presented) }))
     }
 }
+
+/// A validator of TLS-ALPN-01 came, looked and went.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("a validator looked at the certificate that proves a name")]
+struct Validated;
 
 /// A handshake that is under way: whoever breaks it off because it takes too long drops it.
 struct Handshake<'a> {
@@ -140,6 +152,7 @@ fn reason(error: &io::Error) -> &'static str {
         Some(rustls::Error::InvalidCertificate(_)) => "certificate",
         Some(rustls::Error::PeerIncompatible(_)) => "incompatible",
         Some(_) => "malformed",
+        None if error.get_ref().is_some_and(|source| source.is::<Validated>()) => "validation",
         None if error.kind() == io::ErrorKind::InvalidData => "certificate",
         None => "connection-lost",
     }

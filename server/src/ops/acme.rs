@@ -1,19 +1,23 @@
 //! Certificates from an ACME authority: `pki acme issue|list|renew|revoke`.
 
+mod answer;
+mod attempt;
 mod drive;
+pub(crate) mod own;
 mod place;
 
 use ::acme::client::model::CertificateRecord;
 use ::acme::client::{self, Names, renew};
 use serde::{Deserialize, Serialize};
-use store::Versioned;
 use time::OffsetDateTime;
 use trust::{Action, Permit};
 use utoipa::ToSchema;
 
 use super::{Error, Operation};
 use crate::Pki;
-use crate::http::problem::in_words;
+pub(crate) use attempt::{Renewal, renew_due};
+use attempt::{attempt, renewal_of};
+pub(crate) use place::folder;
 
 /// Obtains a certificate and places it.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -30,6 +34,9 @@ pub struct AcmeIssue {
     pub ca_root: Option<String>,
     /// External account binding: key id and base64url HMAC key.
     pub eab: Option<(String, String)>,
+    /// How the names are proved: `HTTP-01` if `None`, `TLS-ALPN-01`.
+    #[serde(default)]
+    pub challenge: Option<String>,
     /// Where a standalone HTTP-01 listener binds, when no public listener answers.
     pub http_address: Option<String>,
     /// Where to place the files as well, an absolute path.
@@ -43,15 +50,18 @@ pub struct AcmeView {
     pub domains: Vec<String>,
     /// Directory URL of the authority.
     pub ca_url: String,
-    /// Serial number, hex.
-    pub serial: String,
+    /// Serial number, hex; `None` for one that is wanted and not there yet.
+    pub serial: Option<String>,
     /// Start of validity.
-    #[serde(with = "time::serde::rfc3339")]
-    pub not_before: OffsetDateTime,
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub not_before: Option<OffsetDateTime>,
     /// End of validity.
-    #[serde(with = "time::serde::rfc3339")]
-    pub not_after: OffsetDateTime,
-    /// When the service will renew it.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub not_after: Option<OffsetDateTime>,
+    /// Whether the service shows it to clients that ask for its names (`acme.domain`).
+    #[serde(default)]
+    pub own: bool,
+    /// When the next attempt is due.
     #[serde(with = "time::serde::rfc3339")]
     pub renew_at: OffsetDateTime,
     /// The files that were placed, absolute.
@@ -74,7 +84,7 @@ impl Operation for AcmeIssue {
         let client = drive::client(pki, &permit.peer().to_string())?;
         let job = drive::issue(&client, self)?;
         let (record, notes) = drive::obtain(pki, &client, &job)?;
-        view(&record, notes)
+        view(pki, &record, notes)
     }
 }
 
@@ -88,8 +98,7 @@ impl Operation for AcmeList {
     type Reply = Vec<AcmeView>;
 
     fn run(self, pki: &Pki, _permit: &Permit, _now: OffsetDateTime) -> Result<Vec<AcmeView>, Error> {
-        let all = client::certificates(pki.store())?;
-        all.iter().map(|stored| view(&stored.record, Vec::new())).collect()
+        list(pki)
     }
 }
 
@@ -110,9 +119,14 @@ impl Operation for AcmeRenew {
         match self.domain {
             Some(domain) => {
                 let stored = client::certificate(pki.store(), &first_name(&domain)?)?;
-                Ok(vec![renew_one(pki, &who, &stored)?])
+                let (record, notes) = attempt(pki, &who, &stored)?;
+                Ok(vec![view(pki, &record, notes)?])
             }
-            None => renew_due(pki, &who, now)?.into_iter().map(Renewal::view).collect(),
+            None => {
+                let mut renewed: Vec<Renewal> = own::keep(pki, &who, now)?.into_iter().collect();
+                renewed.extend(renew_due(pki, &who, now)?);
+                renewed.into_iter().map(|one| view(pki, &one.record, one.notes)).collect()
+            }
         }
     }
 }
@@ -144,66 +158,8 @@ impl Operation for AcmeRevoke {
             client::Revoked::Before => vec!["the authority had it as revoked already".to_owned()],
             client::Revoked::Now => Vec::new(),
         };
-        view(&client::certificate(pki.store(), &first_name(&self.domain)?)?.record, notes)
+        view(pki, &client::certificate(pki.store(), &first_name(&self.domain)?)?.record, notes)
     }
-}
-
-/// What became of one certificate that was due.
-pub(crate) struct Renewal {
-    record: CertificateRecord,
-    notes: Vec<String>,
-    /// Why it was not renewed.
-    pub(crate) failure: Option<Error>,
-}
-
-impl Renewal {
-    fn view(self) -> Result<AcmeView, Error> {
-        view(&self.record, self.notes)
-    }
-}
-
-/// Renews every certificate that is due; one that fails does not stop the others.
-pub(crate) fn renew_due(pki: &Pki, who: &str, now: OffsetDateTime) -> Result<Vec<Renewal>, Error> {
-    let all = client::certificates(pki.store())?;
-    let due =
-        |record: &CertificateRecord| record.revoked.is_none() && record.next_attempt <= now.unix_timestamp();
-    let mut renewed = Vec::new();
-    for stored in all.into_iter().filter(|stored| due(&stored.record)) {
-        renewed.push(match attempt(pki, who, &stored) {
-            Ok((record, notes)) => Renewal { record, notes, failure: None },
-            Err(failure) => {
-                let first = stored.record.names.first().cloned().unwrap_or_default();
-                let record = client::certificate(pki.store(), &first)?.record;
-                Renewal { record, notes: Vec::new(), failure: Some(failure) }
-            }
-        });
-    }
-    Ok(renewed)
-}
-
-fn renew_one(pki: &Pki, who: &str, stored: &Versioned<CertificateRecord>) -> Result<AcmeView, Error> {
-    let (record, notes) = attempt(pki, who, stored)?;
-    view(&record, notes)
-}
-
-/// One attempt; its failure is recorded with the certificate.
-fn attempt(
-    pki: &Pki,
-    who: &str,
-    stored: &Versioned<CertificateRecord>,
-) -> Result<(CertificateRecord, Vec<String>), Error> {
-    let client = drive::client(pki, who)?;
-    let outcome = drive::renewal(&client, &stored.record).and_then(|job| drive::obtain(pki, &client, &job));
-    let asked = match &outcome {
-        // That we end is nobody's failure.
-        Ok(_) | Err(Error::Stopping) => return outcome,
-        Err(Error::Acme(error)) => error.asked_to_wait(),
-        Err(_) => None,
-    };
-    if let Err(failure) = &outcome {
-        client.note_failure(stored, &in_words(failure), asked)?;
-    }
-    outcome
 }
 
 /// A domain as it is filed.
@@ -211,19 +167,55 @@ fn first_name(domain: &str) -> Result<String, Error> {
     Ok(Names::parse(&[domain], &client::Limits::default())?.first())
 }
 
-fn view(record: &CertificateRecord, notes: Vec<String>) -> Result<AcmeView, Error> {
-    let time = |seconds| OffsetDateTime::from_unix_timestamp(seconds).map_err(|_| Error::Time { seconds });
+/// Everything that was obtained, and what is wanted and not there yet.
+pub(crate) fn list(pki: &Pki) -> Result<Vec<AcmeView>, Error> {
+    let all = client::certificates(pki.store())?;
+    let mut views: Vec<AcmeView> =
+        all.iter().map(|stored| view(pki, &stored.record, Vec::new())).collect::<Result<_, _>>()?;
+    for stored in client::wanted(pki.store())? {
+        let wanted = stored.record;
+        match views.iter_mut().find(|view| view.domains.first() == wanted.names.first()) {
+            // The one before is in service until another has come.
+            Some(before) => {
+                before.renew_at = moment(wanted.next_attempt)?;
+                before.last_error = Some(wanted.last_error);
+            }
+            None => views.push(AcmeView {
+                domains: wanted.names,
+                ca_url: wanted.directory,
+                serial: None,
+                not_before: None,
+                not_after: None,
+                own: true,
+                renew_at: moment(wanted.next_attempt)?,
+                files: Vec::new(),
+                revoked: false,
+                last_error: Some(wanted.last_error),
+                notes: Vec::new(),
+            }),
+        }
+    }
+    Ok(views)
+}
+
+fn moment(seconds: i64) -> Result<OffsetDateTime, Error> {
+    OffsetDateTime::from_unix_timestamp(seconds).map_err(|_| Error::Time { seconds })
+}
+
+fn view(pki: &Pki, record: &CertificateRecord, notes: Vec<String>) -> Result<AcmeView, Error> {
     let first = record.names.first().cloned().unwrap_or_default();
-    let (not_before, not_after) = (time(record.not_before)?, time(record.not_after)?);
+    let (not_before, not_after) = (moment(record.not_before)?, moment(record.not_after)?);
+    let own = pki.settings()?.acme().is_some_and(|wish| own::first_name(&wish) == first);
     Ok(AcmeView {
         domains: record.names.clone(),
         ca_url: record.directory.clone(),
-        serial: record.serial.clone(),
-        not_before,
-        not_after,
+        serial: Some(record.serial.clone()),
+        not_before: Some(not_before),
+        not_after: Some(not_after),
+        own,
         renew_at: match record.failures {
             0 => renew::due(not_before, not_after, &first),
-            _ => time(record.next_attempt)?,
+            _ => moment(record.next_attempt)?,
         },
         files: record.files.clone(),
         revoked: record.revoked.is_some(),

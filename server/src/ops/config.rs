@@ -12,8 +12,10 @@ use super::{Error, Operation};
 use crate::Pki;
 use crate::listen::PublicListener;
 use crate::serve::{ListenerState, early};
-use crate::settings::{self, Setting, Settings};
+use crate::settings::{self, Secrecy, Setting, Settings};
 
+/// What is shown of a secret that was set.
+const HIDDEN: &str = "(secret)";
 /// How long an answer waits for a listener to move: it takes milliseconds.
 const MOVES_WITHIN: Duration = Duration::from_secs(2);
 /// How often it looks meanwhile.
@@ -28,7 +30,7 @@ pub struct ConfigList {}
 pub struct SettingView {
     /// Its name, e.g. `core.public_url`.
     pub key: String,
-    /// What is in force; `None` if it is unset and has no default.
+    /// What is in force; `None` if it is unset and has no default. Of a secret only that it is set.
     pub value: Option<String>,
     /// What holds when it is unset.
     pub default: Option<String>,
@@ -72,7 +74,15 @@ impl Operation for ConfigSet {
             (Some(Door::Https), None) => Some((Door::Https, None)),
             (Some(Door::Public), None) | (None, _) => None,
         };
-        settings::set(pki.store(), setting, self.value.as_deref(), &who, now.unix_timestamp())?;
+        let now = now.unix_timestamp();
+        match (setting.secrecy(), &self.value) {
+            (Secrecy::Secret, Some(value)) => {
+                settings::set_secret(pki.store(), pki.sealing()?, setting, value, &who, now)?;
+            }
+            (Secrecy::Open | Secrecy::Secret, value) => {
+                settings::set(pki.store(), setting, value.as_deref(), &who, now)?;
+            }
+        }
         if setting == Setting::CorePublicAddress && !pki.is_service() {
             // The next start may not open what is not wanted any more.
             early::remember(pki.layout(), pki.settings()?.public_address())?;
@@ -142,7 +152,10 @@ fn wait_for(pki: &Pki, door: Door, wanted: Option<SocketAddr>) {
 fn view(settings: &Settings, setting: Setting) -> SettingView {
     SettingView {
         key: setting.name().to_owned(),
-        value: settings.value(setting).map(str::to_owned),
+        value: match setting.secrecy() {
+            Secrecy::Open => settings.value(setting).map(str::to_owned),
+            Secrecy::Secret => settings.stored(setting).map(|_sealed| HIDDEN.to_owned()),
+        },
         default: setting.default().value().map(str::to_owned),
         set: settings.stored(setting).is_some(),
         help: setting.help().to_owned(),

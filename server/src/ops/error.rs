@@ -58,6 +58,15 @@ pub enum Error {
     /// An address can't be listened on.
     #[error(transparent)]
     Listen(#[from] listen::Error),
+    /// A name is to be proved by a listener that is not there.
+    #[error("{method} is answered by the HTTPS listener of a running service, and there is none")]
+    NoListener {
+        /// How it was to be proved.
+        method: ::acme::client::Method,
+    },
+    /// A certificate that was obtained can't be shown.
+    #[error("a certificate from an ACME authority can't be shown")]
+    Served(#[source] crate::tls::OwnCertificateError),
     /// Names were given, but not the one they go with.
     #[error("further names need a name that they go with")]
     Nameless,

@@ -18,10 +18,11 @@ const PAGE: usize = 256;
 
 /// The trees whose records say nothing about who is let in. What is not named here may: a kind of record
 /// that comes later is looked at until somebody has thought about it.
-const ELSEWHERE: [&str; 13] = [
+const ELSEWHERE: [&str; 14] = [
     "acme-account",
     "acme-certificate",
     "acme-order",
+    "acme-wanted",
     "blocked-key",
     "crl",
     "issued",
@@ -84,6 +85,7 @@ impl Followers {
             let mut keys = entries.iter().flat_map(|entry| entry.writes.iter().flatten());
             if keys.any(|(key, _)| settings.contains(key)) {
                 self.reread(pki);
+                pki.tell_settings_moved();
             }
         }
     }

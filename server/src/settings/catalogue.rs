@@ -5,12 +5,33 @@ use std::fmt;
 use trust::settings::{CrlExpired, PassphraseRemote, PkiMode, TrustCa, TrustFirst};
 use trust::token::Expiry;
 
+use ::acme::client::Method;
+
 use super::Error;
+use super::acme;
 use super::value::{self, Span};
 
 /// A setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Setting {
+    /// `acme.agree_tos`
+    AcmeAgreeTos,
+    /// `acme.ca_root`
+    AcmeCaRoot,
+    /// `acme.ca_url`
+    AcmeCaUrl,
+    /// `acme.challenge`
+    AcmeChallenge,
+    /// `acme.domain`
+    AcmeDomain,
+    /// `acme.eab.hmac`
+    AcmeEabHmac,
+    /// `acme.eab.kid`
+    AcmeEabKid,
+    /// `acme.email`
+    AcmeEmail,
+    /// `acme.http.port`
+    AcmeHttpPort,
     /// `core.crl_expired`
     CoreCrlExpired,
     /// `core.external_address`
@@ -56,6 +77,15 @@ pub enum Default {
     Value(&'static str),
 }
 
+/// Whether a setting's value may be seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Secrecy {
+    /// By everybody who may look at the settings.
+    Open,
+    /// By nobody: it is sealed in the store and shown nowhere.
+    Secret,
+}
+
 impl Default {
     /// The value, if there is one.
     pub fn value(self) -> Option<&'static str> {
@@ -74,7 +104,16 @@ const HTTPS_PORT: u16 = 8443;
 
 impl Setting {
     /// Every setting, by name.
-    pub const ALL: [Setting; 17] = [
+    pub const ALL: [Setting; 26] = [
+        Setting::AcmeAgreeTos,
+        Setting::AcmeCaRoot,
+        Setting::AcmeCaUrl,
+        Setting::AcmeChallenge,
+        Setting::AcmeDomain,
+        Setting::AcmeEabHmac,
+        Setting::AcmeEabKid,
+        Setting::AcmeEmail,
+        Setting::AcmeHttpPort,
         Setting::CoreCrlExpired,
         Setting::CoreExternalAddress,
         Setting::CoreHttpsAddress,
@@ -101,6 +140,15 @@ impl Setting {
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {
+            Setting::AcmeAgreeTos => "acme.agree_tos",
+            Setting::AcmeCaRoot => "acme.ca_root",
+            Setting::AcmeCaUrl => "acme.ca_url",
+            Setting::AcmeChallenge => "acme.challenge",
+            Setting::AcmeDomain => "acme.domain",
+            Setting::AcmeEabHmac => "acme.eab.hmac",
+            Setting::AcmeEabKid => "acme.eab.kid",
+            Setting::AcmeEmail => "acme.email",
+            Setting::AcmeHttpPort => "acme.http.port",
             Setting::CoreCrlExpired => "core.crl_expired",
             Setting::CoreExternalAddress => "core.external_address",
             Setting::CoreHttpsAddress => "core.https_address",
@@ -124,7 +172,16 @@ impl Setting {
     /// What holds while it is unset.
     pub fn default(self) -> Default {
         match self {
-            Setting::CoreExternalAddress
+            Setting::AcmeAgreeTos => Default::Value("false"),
+            Setting::AcmeCaUrl => Default::Value("https://acme-v02.api.letsencrypt.org/directory"),
+            Setting::AcmeChallenge => Default::Value("HTTP-01"),
+            Setting::AcmeCaRoot
+            | Setting::AcmeDomain
+            | Setting::AcmeEabHmac
+            | Setting::AcmeEabKid
+            | Setting::AcmeEmail
+            | Setting::AcmeHttpPort
+            | Setting::CoreExternalAddress
             | Setting::CoreHttpsAddress
             | Setting::CorePublicAddress
             | Setting::CorePublicUrl => Default::Off,
@@ -147,15 +204,24 @@ impl Setting {
     /// What may be written there, in a few words.
     pub fn kind(self) -> &'static str {
         match self {
+            Setting::AcmeCaRoot => "file, absolute",
+            Setting::AcmeCaUrl => "https URL",
+            Setting::AcmeChallenge => "HTTP-01 or TLS-ALPN-01",
+            Setting::AcmeDomain => "names, separated by commas",
+            Setting::AcmeEabHmac => "base64url, secret",
+            Setting::AcmeEabKid => "key identifier",
+            Setting::AcmeEmail => "e-mail address",
+            Setting::AcmeHttpPort => "[IP]:PORT",
             Setting::CoreCrlExpired => "refuse or warn",
             Setting::CoreExternalAddress => "HOST[:PORT]",
             Setting::CoreHttpsAddress => "IP[:PORT]",
             Setting::CorePkiMode => "auto, on or off",
             Setting::CorePublicAddress => "IP:PORT",
             Setting::CoreRemoteTokenExpiry => "a span such as 15d or 2d 3H",
-            Setting::CoreTrustCaCertificates | Setting::LocalPassphraseRemote | Setting::LocalTrustFirst => {
-                "true or false"
-            }
+            Setting::AcmeAgreeTos
+            | Setting::CoreTrustCaCertificates
+            | Setting::LocalPassphraseRemote
+            | Setting::LocalTrustFirst => "true or false",
             Setting::LocalSocketGroups => "groups, separated by commas",
             Setting::CorePublicUrl => "http URL",
             Setting::CrlRootValidity | Setting::CrlValidity => "a span such as 7d, 36h, 90m",
@@ -169,6 +235,23 @@ impl Setting {
     /// What it means.
     pub fn help(self) -> &'static str {
         match self {
+            Setting::AcmeAgreeTos => "Whether you agree to the terms of service of the ACME authority.",
+            Setting::AcmeCaRoot => {
+                "PEM file with the only roots to trust for the ACME authority's own HTTPS; unset, those of this system."
+            }
+            Setting::AcmeCaUrl => "Directory of the ACME authority.",
+            Setting::AcmeChallenge => "How the names of acme.domain are proved to the authority.",
+            Setting::AcmeDomain => {
+                "Names for which the service obtains a certificate of its own from an ACME authority and shows it to clients that ask for them."
+            }
+            Setting::AcmeEabHmac => {
+                "HMAC key of the external account, where the authority demands one; never shown again."
+            }
+            Setting::AcmeEabKid => "Key identifier of the external account, where the authority demands one.",
+            Setting::AcmeEmail => "Where the authority may write to.",
+            Setting::AcmeHttpPort => {
+                "Where a listener for HTTP-01 is opened during an order; unset, the listeners that are there answer, or port 80 if it is free."
+            }
             Setting::CoreCrlExpired => {
                 "What becomes of the clients of an imported authority once its list has run out."
             }
@@ -215,6 +298,14 @@ impl Setting {
         }
     }
 
+    /// Whether its value may be seen.
+    pub fn secrecy(self) -> Secrecy {
+        match self {
+            Setting::AcmeEabHmac => Secrecy::Secret,
+            _ => Secrecy::Open,
+        }
+    }
+
     /// Finds a setting by its exact name.
     pub fn find(name: &str) -> Result<Setting, Error> {
         Setting::ALL.into_iter().find(|setting| setting.name() == name).ok_or_else(|| Error::Unknown {
@@ -226,8 +317,21 @@ impl Setting {
 
     /// Checks a value, and returns its canonical spelling.
     pub fn check(self, value: &str) -> Result<String, Error> {
-        let refuse = |reason: String| Error::Invalid { setting: self, value: value.to_owned(), reason };
+        let shown = match self.secrecy() {
+            Secrecy::Open => value,
+            Secrecy::Secret => "what was given",
+        };
+        let refuse = |reason: String| Error::Invalid { setting: self, value: shown.to_owned(), reason };
         match self {
+            Setting::AcmeAgreeTos => value::truth(value).map_err(refuse),
+            Setting::AcmeCaRoot => value::file(value).map_err(refuse),
+            Setting::AcmeCaUrl => acme::directory(value).map_err(refuse),
+            Setting::AcmeChallenge => value::word::<Method>(value).map_err(refuse),
+            Setting::AcmeDomain => acme::domains(value).map_err(refuse),
+            Setting::AcmeEabHmac => acme::hmac(value).map_err(refuse),
+            Setting::AcmeEabKid => acme::kid(value).map_err(refuse),
+            Setting::AcmeEmail => acme::email(value).map_err(refuse),
+            Setting::AcmeHttpPort => value::port(value).map(|found| found.to_string()).map_err(refuse),
             Setting::CoreCrlExpired => value::word::<CrlExpired>(value).map_err(refuse),
             Setting::CoreExternalAddress => value::host_and_port(value, HTTPS_PORT).map_err(refuse),
             Setting::CoreHttpsAddress => {
@@ -316,6 +420,37 @@ mod tests {
         ] {
             assert!(setting.check(bad).is_err(), "{setting} {bad:?}");
         }
+    }
+
+    #[test]
+    fn what_acme_is_told_is_checked() {
+        for (setting, value, stored) in [
+            (Setting::AcmeDomain, "WWW.example.org, example.org", "www.example.org,example.org"),
+            (Setting::AcmeDomain, "192.0.2.1", "192.0.2.1"),
+            (Setting::AcmeHttpPort, ":80", "0.0.0.0:80"),
+            (Setting::AcmeHttpPort, "8080", "0.0.0.0:8080"),
+            (Setting::AcmeHttpPort, "[::1]:8080", "[::1]:8080"),
+            (Setting::AcmeChallenge, "tls-alpn-01", "TLS-ALPN-01"),
+            (Setting::AcmeEmail, "admin@example.org", "admin@example.org"),
+            (Setting::AcmeEabHmac, " AAEC_w\n", "AAEC_w"),
+        ] {
+            assert_eq!(setting.check(value).ok().as_deref(), Some(stored), "{setting} {value}");
+        }
+        for (setting, bad) in [
+            (Setting::AcmeAgreeTos, "yes"),
+            (Setting::AcmeCaRoot, "root.pem"),
+            (Setting::AcmeCaUrl, "http://ca.example/dir"),
+            (Setting::AcmeChallenge, "HTTP"),
+            (Setting::AcmeDomain, ""),
+            (Setting::AcmeDomain, "a b"),
+            (Setting::AcmeEabKid, "a\nb"),
+            (Setting::AcmeEmail, "nobody"),
+            (Setting::AcmeHttpPort, ":0"),
+        ] {
+            assert!(setting.check(bad).is_err(), "{setting} {bad:?}");
+        }
+        let refused = Setting::AcmeEabHmac.check("no base64!").unwrap_err().to_string();
+        assert!(!refused.contains("no base64"), "{refused}");
     }
 
     #[test]

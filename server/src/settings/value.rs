@@ -16,6 +16,30 @@ pub(super) fn address(value: &str) -> Result<SocketAddr, String> {
     }
 }
 
+/// The same where the address may be left out, and then is every one: `:80`, or the port alone.
+pub(super) fn port(value: &str) -> Result<SocketAddr, String> {
+    match value.strip_prefix(':').unwrap_or(value).parse::<u16>() {
+        Ok(port) => address(&format!("0.0.0.0:{port}")),
+        Err(_not_alone) => address(value),
+    }
+}
+
+/// `true` or `false`.
+pub(super) fn truth(value: &str) -> Result<String, String> {
+    match value {
+        "true" | "false" => Ok(value.to_owned()),
+        _ => Err("it must be true or false".to_owned()),
+    }
+}
+
+/// The whole path of a file.
+pub(super) fn file(value: &str) -> Result<String, String> {
+    match std::path::Path::new(value).is_absolute() && !value.contains(char::is_control) {
+        true => Ok(value.to_owned()),
+        false => Err("the whole path of a file is needed, such as /etc/ssl/certs/root.pem".to_owned()),
+    }
+}
+
 /// The same where the port may be left out, and then is `port`.
 pub(super) fn address_or_host(value: &str, port: u16) -> Result<SocketAddr, String> {
     let bare = value.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(value);

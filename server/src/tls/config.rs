@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use acme::client::solve::tls_alpn_01::PROTOCOL;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::ResolvesServerCert;
 use rustls::version::{TLS12, TLS13};
@@ -53,7 +54,8 @@ pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(CryptoProvider { kx_groups, ..aws_lc_rs::default_provider() })
 }
 
-/// How the HTTPS listener speaks. `own` says which certificate is ours at a handshake.
+/// How the HTTPS listener speaks. `own` says which certificate is ours at a handshake. A
+/// validator of TLS-ALPN-01 finds its protocol here, and nothing behind it (RFC 8737 §4).
 pub(crate) fn server_config(
     versions: Versions,
     own: Arc<dyn ResolvesServerCert>,
@@ -64,7 +66,7 @@ pub(crate) fn server_config(
         .with_protocol_versions(versions.protocols())?
         .with_client_cert_verifier(Arc::new(verifier))
         .with_cert_resolver(own);
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![b"http/1.1".to_vec(), PROTOCOL.to_vec()];
     // A request in the first flight can be replayed (RFC 8446 §8).
     config.max_early_data_size = 0;
     Ok(Arc::new(config))

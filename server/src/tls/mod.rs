@@ -5,6 +5,7 @@
 //! (see `trust`), so that a resumed session or an open connection is never worth more than a new one.
 //! What this module refuses to know: who is trusted.
 
+mod by_name;
 mod certificate;
 mod client;
 mod config;
@@ -17,6 +18,8 @@ use time::OffsetDateTime;
 
 use crate::Pki;
 
+pub use by_name::Served;
+pub(crate) use by_name::in_place;
 pub(crate) use certificate::{parse, presented};
 pub(crate) use config::provider;
 use config::server_config;
@@ -48,8 +51,11 @@ pub(crate) struct Tls {
 impl Tls {
     /// Reads the service's certificate, or makes it. Blocks.
     pub(crate) fn open(pki: Pki, versions: Versions, now: OffsetDateTime) -> Result<Tls, Error> {
-        let own = Arc::new(OwnCertificate::open(pki, now)?);
-        Ok(Tls { config: server_config(versions, own.clone())?, own })
+        // Before the first handshake: whoever asks for its names is to get it.
+        pki.follow_acme_certificate();
+        let own = Arc::new(OwnCertificate::open(pki.clone(), now)?);
+        let by_name = Arc::new(by_name::ByName::new(own.clone(), pki));
+        Ok(Tls { config: server_config(versions, by_name)?, own })
     }
 }
 

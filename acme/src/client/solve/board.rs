@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use super::proof::{Answer, Challenges, Doing, Method, Proof, done, of_another_method};
+
 /// Where the answers lie, RFC 8555 §8.3.
 pub const PATH: &str = "/.well-known/acme-challenge/";
 
@@ -35,16 +37,6 @@ impl fmt::Display for Token {
     }
 }
 
-/// Whoever answers HTTP-01 challenges. [`publish`](Challenges::publish) returns once a request for the
-/// token would be answered; [`withdraw`](Challenges::withdraw) is called for every token that was
-/// published, however the order ends.
-pub trait Challenges: Send + Sync {
-    /// Answers `key_authorization` for `token` from now on.
-    fn publish(&self, token: &Token, key_authorization: &str) -> std::io::Result<()>;
-    /// Answers nothing for `token` any more.
-    fn withdraw(&self, token: &Token);
-}
-
 /// The answers of one listener; every clone is the same board.
 #[derive(Clone, Default)]
 pub struct Board(Arc<RwLock<HashMap<Token, String>>>);
@@ -64,14 +56,23 @@ impl Board {
 }
 
 impl Challenges for Board {
-    fn publish(&self, token: &Token, key_authorization: &str) -> std::io::Result<()> {
-        let mut answers = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        answers.insert(token.clone(), key_authorization.to_owned());
-        Ok(())
+    fn method(&self) -> Method {
+        Method::Http01
     }
 
-    fn withdraw(&self, token: &Token) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(token);
+    fn publish<'a>(&'a self, proof: &'a Proof) -> Doing<'a> {
+        let Answer::Http { token, key_authorization } = &proof.answer else {
+            return done(Err(of_another_method()));
+        };
+        let mut answers = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        answers.insert(token.clone(), key_authorization.clone());
+        done(Ok(()))
+    }
+
+    fn withdraw(&self, proof: &Proof) {
+        if let Answer::Http { token, .. } = &proof.answer {
+            self.0.write().unwrap_or_else(PoisonError::into_inner).remove(token);
+        }
     }
 }
 
@@ -79,17 +80,20 @@ impl Challenges for Board {
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_is_published_is_answered_until_it_is_withdrawn() {
+    #[tokio::test]
+    async fn what_is_published_is_answered_until_it_is_withdrawn() {
         let board = Board::new();
         let token = Token::new("evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA").unwrap();
         let path = format!("{PATH}{token}");
         assert_eq!(board.answer(&path), None);
-        board.clone().publish(&token, "key authorization").unwrap();
+        let key_authorization = "key authorization".to_owned();
+        let answer = Answer::Http { token: token.clone(), key_authorization };
+        let proof = Proof { name: "a.example".to_owned(), answer };
+        board.clone().publish(&proof).await.unwrap();
         assert_eq!(board.answer(&path).as_deref(), Some("key authorization"));
         assert_eq!(board.answer("/.well-known/acme-challenge/other"), None);
         assert_eq!(board.answer(token.as_str()), None);
-        board.withdraw(&token);
+        board.withdraw(&proof);
         assert_eq!(board.answer(&path), None);
     }
 

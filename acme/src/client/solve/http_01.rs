@@ -123,7 +123,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-    use super::super::{Challenges, Token};
+    use super::super::{Answer, Challenges, Proof, Token};
     use super::*;
 
     async fn request(address: SocketAddr, line: &str) -> String {
@@ -138,7 +138,9 @@ mod tests {
     async fn it_answers_its_board_and_nothing_else() {
         let listener = Standalone::bind("127.0.0.1:0").await.unwrap();
         let token = Token::new("tok").unwrap();
-        listener.board().publish(&token, "tok.thumbprint").unwrap();
+        let answer = Answer::Http { token, key_authorization: "tok.thumbprint".to_owned() };
+        let proof = Proof { name: "a.example".to_owned(), answer };
+        listener.board().publish(&proof).await.unwrap();
         let good = request(listener.address(), "GET /.well-known/acme-challenge/tok").await;
         assert!(good.starts_with("HTTP/1.1 200 OK\r\n"), "{good}");
         assert!(good.ends_with("\r\n\r\ntok.thumbprint"), "{good}");

@@ -1,11 +1,14 @@
-//! How the authority is shown that we hold a name (RFC 8555 §8).
+//! How an authority is shown that we hold a name (RFC 8555 §8).
 //!
-//! One way so far, [`http_01`]. The order only ever asks for a token to be published and withdrawn; who
-//! serves it is the caller's: the service's public listener through its [`Board`], or a
-//! [`Standalone`] listener for the length of one order.
+//! The order only ever asks for proofs to be published and withdrawn ([`Challenges`]); who shows them is
+//! the caller's: the service's listeners, or a [`Standalone`] listener for the length of one order.
 
 pub mod board;
 pub mod http_01;
+pub mod proof;
+pub mod tls_alpn_01;
 
-pub use board::{Board, Challenges, Token};
+pub use board::{Board, Token};
 pub use http_01::Standalone;
+pub use proof::{Answer, Challenges, Doing, Method, Proof, UnknownMethod};
+pub use tls_alpn_01::TlsBoard;

@@ -12,9 +12,10 @@ use crate::{
 
 /// Obtain a certificate and put it in place
 ///
-/// The authority checks that the names lead here by HTTP-01, over port 80: the service's public
-/// listener answers, or a listener of the command's own (--http-address). The account is made at the
-/// first use and kept. The service renews by itself what was obtained.
+/// The authority checks that the names lead here by HTTP-01, over port 80: the service's listeners
+/// answer, or a listener of the command's own (--http-address). The account is made at the
+/// first use and kept. The service renews by itself what was obtained. For a certificate of the
+/// service itself, set acme.domain instead.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -51,6 +52,10 @@ pub struct Args {
     #[arg(long, value_name = "FILE", requires = "eab_kid")]
     eab_hmac_file: Option<PathBuf>,
 
+    /// How the names are proved: HTTP-01, or TLS-ALPN-01 by the service's HTTPS listener
+    #[arg(long, value_name = "METHOD")]
+    challenge: Option<String>,
+
     /// Answer the challenge on this address, like 0.0.0.0:80
     #[arg(long, value_name = "ADDRESS")]
     http_address: Option<String>,
@@ -84,6 +89,7 @@ pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CommandError> {
         agree_tos: args.agree_tos,
         ca_root,
         eab,
+        challenge: args.challenge,
         http_address: args.http_address,
         out,
     })?;

@@ -85,13 +85,13 @@ fn table(views: &[AcmeView], context: &mut Context) -> Result<(), CommandError> 
             Column::text("DOMAINS"),
             Column::whole("STATUS"),
             Column::whole("EXPIRES"),
-            Column::whole("RENEWAL"),
+            Column::whole("NEXT TRY"),
             Column::text("AUTHORITY"),
         ]);
         for view in views {
             let status = if view.revoked {
                 Cell::styled("revoked", Style::Bad)
-            } else if view.not_after < now {
+            } else if view.not_after.is_some_and(|end| end < now) {
                 Cell::styled("expired", Style::Faint)
             } else if view.last_error.is_some() {
                 Cell::styled("failing", Style::Warn)
@@ -101,7 +101,7 @@ fn table(views: &[AcmeView], context: &mut Context) -> Result<(), CommandError> 
             table.row([
                 view.domains.join(", ").into(),
                 status,
-                distance(view.not_after, now).into(),
+                view.not_after.map_or_else(|| "-".to_string(), |end| distance(end, now)).into(),
                 distance(view.renew_at, now).into(),
                 view.ca_url.clone().into(),
             ]);
@@ -129,10 +129,13 @@ fn fields(view: &AcmeView) -> Vec<(&'static str, String)> {
         view.domains.iter().map(|domain| ("domain", domain.clone())).collect();
     fields.extend([
         ("authority", view.ca_url.clone()),
-        ("serial", view.serial.clone()),
-        ("valid until", crate::context::moment(view.not_after)),
+        ("serial", view.serial.clone().unwrap_or_default()),
+        ("valid until", view.not_after.map(crate::context::moment).unwrap_or_default()),
         ("renewal", crate::context::moment(view.renew_at)),
     ]);
+    if view.own {
+        fields.push(("shown by", "this service".to_string()));
+    }
     if view.revoked {
         fields.push(("revoked", "yes".to_string()));
     }

@@ -8,7 +8,8 @@ use crate::problem::ProblemKind;
 
 pub(super) fn kind(error: &Error) -> ProblemKind {
     match error {
-        Error::Agreement { .. }
+        Error::AddressByDns { .. }
+        | Error::Agreement { .. }
         | Error::DirectoryUrl { .. }
         | Error::ExternalAccountKey { .. }
         | Error::ExternalAccountRequired { .. }

@@ -30,7 +30,14 @@ pub(super) fn hint(error: &Error) -> Option<String> {
             "`pki config list` shows every setting"
         }
         Error::Setting(settings::Error::Store(error)) | Error::Store(error) => store_hint(error),
-        Error::File(_) | Error::Seal(_) => DOCTOR,
+        Error::Setting(settings::Error::InClear { .. }) => "set it by `pki config set`",
+        Error::NoListener { .. } => {
+            "set core.https_address and run the service, or prove the names in another way"
+        }
+        Error::File(_)
+        | Error::Seal(_)
+        | Error::Served(_)
+        | Error::Setting(settings::Error::Sealed { .. }) => DOCTOR,
         Error::Listen(_) => "nothing was changed: choose another address, or stop what listens there",
         Error::Directory(DirectoryError::Broken { .. }) => {
             "restore it with `pki restore` into another directory; nothing was changed here"

@@ -5,24 +5,26 @@
 //! disk. Each operation has a small runtime in the thread it blocks.
 
 use std::future::Future;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use store::file::FileError;
+
 use ::acme::client::model::CertificateRecord;
 use ::acme::client::{
-    Application, Authority, Challenges, Client, DirectoryUrl, ExternalAccount, Limits, Names, Note, Roots,
-    Standalone, Terms, Token, renew,
+    Application, Authority, Client, DirectoryUrl, ExternalAccount, Limits, Method, Names, Note, Roots, Terms,
+    renew,
 };
 
-use super::place::{folder, place};
-use crate::challenge::ChallengeBoard;
+use super::answer::responder;
+use super::place::{check_room, folder, place};
 use crate::ops::Error;
-use crate::serve::ListenerState;
+use crate::settings::Setting;
+use crate::settings::acme::Wish;
 use crate::{Pki, clock};
 
-/// Where a standalone listener binds unless told otherwise.
-const HTTP_ADDRESS: &str = ::acme::client::solve::http_01::DEFAULT_ADDRESS;
+/// The octets that a file with the roots of an authority may have.
+const ROOTS_LIMIT: u64 = 1024 * 1024;
 
 /// One issue or renewal.
 pub struct Job {
@@ -30,6 +32,8 @@ pub struct Job {
     pub application: Application,
     /// The account's contact, as it was given.
     pub contact: Option<String>,
+    /// How the names are proved.
+    pub method: Method,
     /// Where to answer the challenge.
     pub http_address: Option<String>,
     /// Where to place the files besides our own directory.
@@ -45,6 +49,10 @@ pub fn client(pki: &Pki, who: &str) -> Result<Client, Error> {
 
 /// Obtains the certificate, places it, records it.
 pub fn obtain(pki: &Pki, client: &Client, job: &Job) -> Result<(CertificateRecord, Vec<String>), Error> {
+    let mut folders = vec![folder(pki, &job.application.names.first())];
+    folders.extend(job.out.clone());
+    job.application.names.provable_by(job.method)?;
+    check_room(&folders)?;
     let mut notes = Vec::new();
     let mut hear = |note: Note| match note {
         Note::Reached(_) => tracing::info!(names = %job.application.names, "{note}"),
@@ -54,19 +62,9 @@ pub fn obtain(pki: &Pki, client: &Client, job: &Job) -> Result<(CertificateRecor
         }
     };
     let obtained = block_on(pki, async {
-        match answerer(pki, job.http_address.as_deref()) {
-            Answerer::Service => {
-                let board = ServiceBoard(pki.challenges());
-                client.obtain(&job.application, &board, &mut hear).await
-            }
-            Answerer::Standalone(address) => {
-                let listener = Standalone::bind(address).await?;
-                client.obtain(&job.application, listener.board(), &mut hear).await
-            }
-        }
+        let responder = responder(pki, job.method, job.http_address.as_deref()).await?;
+        Ok::<_, Error>(client.obtain(&job.application, &*responder, &mut hear).await?)
     })??;
-    let mut folders = vec![folder(pki, &job.application.names.first())];
-    folders.extend(job.out.clone());
     let files = place(&obtained, &folders)?;
     let leaf = obtained.certificate.leaf();
     let authority = &job.application.authority;
@@ -91,8 +89,10 @@ pub fn obtain(pki: &Pki, client: &Client, job: &Job) -> Result<(CertificateRecor
         failures: 0,
         last_error: None,
         next_attempt: renew::due(leaf.not_before(), leaf.not_after(), &first).unix_timestamp(),
+        method: Some(job.method).filter(|method| *method != Method::Http01).map(|method| method.to_string()),
     };
     client.settle(&obtained, &record)?;
+    pki.follow_acme_certificate();
     Ok((record, notes))
 }
 
@@ -121,8 +121,60 @@ pub fn renewal(client: &Client, record: &CertificateRecord) -> Result<Job, Error
     Ok(Job {
         application,
         contact: record.contact.clone(),
+        method: method(record.method.as_deref())?,
         http_address: record.http_address.clone(),
         out: record.out.as_ref().map(PathBuf::from),
+    })
+}
+
+/// What the settings want for the service itself. Where the files of a certificate of the same first name were
+/// placed as well, they are placed again.
+pub fn own(pki: &Pki, client: &Client, wish: &Wish) -> Result<Job, Error> {
+    let settings = pki.settings()?;
+    let roots = match &wish.ca_root {
+        Some(path) => Roots::Pem(read_root(path)?),
+        None => Roots::System,
+    };
+    let external = match (&wish.kid, settings.secret(Setting::AcmeEabHmac, pki.sealing()?)?) {
+        (Some(kid), Some(key)) => Some(ExternalAccount::new(kid, &key)?),
+        (Some(_), None) | (None, _) => None,
+    };
+    let names = Names::parse(&wish.domains, client.limits())?;
+    let before = ::acme::client::certificate(pki.store(), &names.first()).ok();
+    let application = Application {
+        authority: Authority { directory: wish.ca_url.parse()?, roots, external },
+        names,
+        contact: wish.email.as_ref().map(|email| parse_contact(email)).transpose()?,
+        terms: if wish.agreed { Terms::Agreed } else { Terms::NotAgreed },
+    };
+    Ok(Job {
+        application,
+        contact: wish.email.clone(),
+        method: wish.method,
+        http_address: wish.http_address.clone(),
+        out: before.and_then(|before| before.record.out).map(PathBuf::from),
+    })
+}
+
+fn read_root(path: &Path) -> Result<String, Error> {
+    let failed = |source| FileError::Io { operation: "read", path: path.to_owned(), source };
+    let size = std::fs::metadata(path).map_err(failed)?.len();
+    if size > ROOTS_LIMIT {
+        return Err(Error::Limit {
+            what: "octets of roots",
+            count: ROOTS_LIMIT as usize + 1,
+            limit: ROOTS_LIMIT as usize,
+        });
+    }
+    Ok(std::fs::read_to_string(path).map_err(failed)?)
+}
+
+/// A method as it is written; HTTP-01 unless another is named.
+fn method(word: Option<&str>) -> Result<Method, Error> {
+    let Some(word) = word else { return Ok(Method::Http01) };
+    word.parse().map_err(|_unknown| Error::Word {
+        word: word.chars().take(40).collect(),
+        expected: "HTTP-01, TLS-ALPN-01 or DNS-01",
     })
 }
 
@@ -145,6 +197,7 @@ pub fn issue(client: &Client, issue: super::AcmeIssue) -> Result<Job, Error> {
     Ok(Job {
         application,
         contact: issue.email,
+        method: method(issue.challenge.as_deref())?,
         http_address: issue.http_address,
         out: issue.out.map(PathBuf::from),
     })
@@ -166,35 +219,4 @@ pub fn block_on<T>(pki: &Pki, future: impl Future<Output = T>) -> Result<T, Erro
             done = future => Ok(done),
         }
     })
-}
-
-/// Who answers the challenge.
-enum Answerer<'a> {
-    /// The service's public listener, which is up.
-    Service,
-    /// A listener of our own on this address.
-    Standalone(&'a str),
-}
-
-fn answerer<'a>(pki: &Pki, http_address: Option<&'a str>) -> Answerer<'a> {
-    match (http_address, pki.public_state()) {
-        (Some(address), _) => Answerer::Standalone(address),
-        (None, ListenerState::Listening(_)) => Answerer::Service,
-        (None, ListenerState::Off | ListenerState::Failed { .. }) => Answerer::Standalone(HTTP_ADDRESS),
-    }
-}
-
-struct ServiceBoard<'a>(&'a ChallengeBoard);
-
-impl Challenges for ServiceBoard<'_> {
-    fn publish(&self, token: &Token, key_authorization: &str) -> io::Result<()> {
-        match self.0.post(token.as_str(), key_authorization) {
-            true => Ok(()),
-            false => Err(io::Error::from(io::ErrorKind::InvalidInput)),
-        }
-    }
-
-    fn withdraw(&self, token: &Token) {
-        self.0.withdraw(token.as_str());
-    }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use ::acme::client::Obtained;
 use ca::cert::Slug;
-use store::file::{Part, Visibility, make_dir, place_together};
+use store::file::{FileError, Part, Visibility, make_dir, place_together};
 
 use crate::Pki;
 use crate::ops::Error;
@@ -15,6 +15,21 @@ use crate::ops::Error;
 /// The folder of a certificate in the directory.
 pub fn folder(pki: &Pki, first_name: &str) -> PathBuf {
     pki.layout().acme().join(Slug::of(first_name).as_str())
+}
+
+/// Refuses folders that nothing could be placed in: better found out before an order than after it. What is
+/// not there yet is made in the nearest folder above that is.
+pub fn check_room(folders: &[PathBuf]) -> Result<(), Error> {
+    for folder in folders {
+        let Some(there) = folder.ancestors().find(|above| above.exists()) else { continue };
+        let writable = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+        rustix::fs::access(there, writable).map_err(|error| FileError::Io {
+            operation: "write into",
+            path: there.to_owned(),
+            source: error.into(),
+        })?;
+    }
+    Ok(())
 }
 
 /// Places a certificate in `folders`, and returns the files.
