@@ -10,6 +10,7 @@
 //!
 //! A remote has a file of its own, so that commands that run at the same time can't lose each other's.
 
+mod journal;
 mod pair;
 mod remotes;
 

@@ -33,7 +33,7 @@ use server::{
 };
 
 use crate::{
-    client,
+    client::{self, ClientFolder},
     context::Context,
     environment::Environment,
     error::{CommandError, Kind},
@@ -121,7 +121,9 @@ impl Context {
                 );
             }
             let (name, dialer) = client::dialer(&remote, self)?;
-            return Service::over_https(dialer, Some(name), self).map(Connection::Service);
+            let service = Service::over_https(dialer, Some(name.clone()), self)?;
+            ClientFolder::of(&self.environment)?.follow_journal(&name, &service, self)?;
+            return Ok(Connection::Service(service));
         }
         let directory = match self.location()? {
             Location::System(socket) => {

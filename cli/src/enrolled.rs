@@ -4,6 +4,8 @@
 //! sent, and what follows is pinned to the very certificate that was looked at: at first the token's, later
 //! that one, one with the same key, or one that our root verifies for the address. Any other gets nothing.
 
+pub mod lists;
+
 use ca::cert::{Certificate, Fingerprint, Purpose, Slug, printable, verify_path};
 use serde::{Deserialize, Serialize};
 use server::{

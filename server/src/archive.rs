@@ -5,6 +5,7 @@
 //! else a tar file can hold (links, devices, paths that lead out): an archive is input from outside,
 //! however it was sealed.
 
+mod leftover;
 mod read;
 mod write;
 

@@ -143,6 +143,13 @@ pub(crate) fn keep(pki: &Pki, own: Own, now: OffsetDateTime) -> Result<Kept, Err
     if now < renew::due_at(validity) {
         return Ok(Kept::Current);
     }
+    // One of a time when it was made for less has a successor as long as one is made now, for the same key.
+    if let Some(days) = own.days(pki, now)?
+        && validity.length() + Duration::DAY < Duration::days(i64::from(days))
+    {
+        put_in_place(pki, own, &issue(pki, own, &key, now)?)?;
+        return Ok(Kept::Renewed);
+    }
     let selector = Selector::Pem(certificate.to_pem());
     let renewed = pki.run(Renew { selector, csr: None, if_due: false }, &Presented::InProcess, now)?;
     match renewed {
@@ -245,6 +252,24 @@ mod tests {
     use crate::testing::{at, made};
 
     const DAY: i64 = 24 * 60 * 60;
+
+    #[test]
+    fn the_services_own_is_renewed_for_as_long_as_one_is_made_now() {
+        let dir = tempfile::tempdir().unwrap();
+        let pki = made(&dir.path().join("pki"));
+        make_dir(&Own::Service.folder(&pki), Visibility::Public).unwrap();
+        let made_key = key(&Own::Service.key_path(&pki)).unwrap();
+        let csr = make_csr(&made_key, &"server".parse().unwrap(), &[]).unwrap();
+        let short = Own::Service.request(csr, "host", Some(397));
+        let short = pki.run(short, &Presented::InProcess, at(0)).unwrap();
+        put_in_place(&pki, Own::Service, &short).unwrap();
+        assert_eq!(keep(&pki, Own::Service, at(264 * DAY)).unwrap(), Kept::Current);
+        assert_eq!(keep(&pki, Own::Service, at(265 * DAY)).unwrap(), Kept::Renewed);
+        let now = in_place(&pki, Own::Service).unwrap().unwrap();
+        assert!((now.not_after() - now.not_before()).whole_days() >= 824);
+        assert_eq!(now.public_key(), made_key.public_key());
+        assert_eq!(keep(&pki, Own::Service, at(266 * DAY)).unwrap(), Kept::Current);
+    }
 
     #[test]
     fn they_are_made_once_renewed_with_their_key_and_left_revoked() {

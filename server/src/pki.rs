@@ -37,7 +37,7 @@ use ca::tally::Tally;
 use crl::{Publisher, RevokedSet};
 use store::checkpoint::{AuditKey, LogName};
 use store::seal::SealingKey;
-use store::{OpenReport, Store};
+use store::{OpenReport, Sequence, Store};
 use time::OffsetDateTime;
 use tokio::sync::watch;
 use trust::Gate;
@@ -112,6 +112,8 @@ struct Shared {
     clients: Mutex<clients::Clients>,
     refusals: Refusals,
     redemptions: Redemptions,
+    /// How far the journal was followed.
+    heads: watch::Sender<Sequence>,
     /// Whether the socket was open to everybody in the life of this process.
     socket_opened: AtomicBool,
     throttle: Throttle<Guesser>,
@@ -311,6 +313,15 @@ impl Pki {
         self.shared.stop.store(Arc::new(stop));
     }
 
+    /// Moves whenever something was committed, where a service runs in this process.
+    pub(crate) fn heads(&self) -> watch::Receiver<Sequence> {
+        self.shared.heads.subscribe()
+    }
+
+    pub(crate) fn note_head(&self, head: Sequence) {
+        self.shared.heads.send_replace(head);
+    }
+
     /// Whether a service runs in this process, rather than one command.
     pub fn is_service(&self) -> bool {
         self.shared.shelf.is_open()
@@ -365,6 +376,7 @@ impl Pki {
                 clients: Mutex::default(),
                 refusals: Refusals::default(),
                 redemptions: Redemptions::default(),
+                heads: watch::Sender::new(Sequence(0)),
                 socket_opened: AtomicBool::new(false),
                 throttle: Throttle::new(Pace::DEFAULT),
                 slots: Slots::default(),

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use crate::{Output, Sandbox};
 
@@ -36,15 +36,14 @@ impl<'a> Lxc<'a> {
         &self.folder
     }
 
-    /// Runs it to its end.
-    #[track_caller]
-    pub fn run(&self, words: &[&str]) -> Output {
-        self.run_with(words, "")
+    /// Starts it, and writes what it says to `said`.
+    pub fn start(&self, words: &[&str], said: std::fs::File) -> Child {
+        let mut command = self.command(words);
+        command.stdin(Stdio::null()).stdout(said).stderr(Stdio::null());
+        command.spawn().expect("lxc starts: tests/run installs it (lxd-client)")
     }
 
-    /// Runs it to its end with something to read: the answers to its questions.
-    #[track_caller]
-    pub fn run_with(&self, words: &[&str], answers: &str) -> Output {
+    fn command(&self, words: &[&str]) -> Command {
         let mut command = match &self.network {
             None => Command::new("lxc"),
             Some(network) => {
@@ -55,6 +54,19 @@ impl<'a> Lxc<'a> {
         };
         self.sandbox.surround(&mut command);
         command.env("LXD_CONF", &self.folder).args(words);
+        command
+    }
+
+    /// Runs it to its end.
+    #[track_caller]
+    pub fn run(&self, words: &[&str]) -> Output {
+        self.run_with(words, "")
+    }
+
+    /// Runs it to its end with something to read: the answers to its questions.
+    #[track_caller]
+    pub fn run_with(&self, words: &[&str], answers: &str) -> Output {
+        let mut command = self.command(words);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("lxc starts: tests/run installs it (lxd-client)");
         if let Some(mut stdin) = child.stdin.take() {

@@ -225,6 +225,8 @@ fn whoever_is_revoked_or_expired_is_refused_and_told_what_to_do() {
     // The service goes by its own clock.
     let early = later("+25d", &[]).success();
     assert!(early.says("is due"), "{early}");
+    // By that clock its lists are over, and those of before are as good.
+    assert!(early.says("web.internal.crl stays as it was") && early.says("has run out"), "{early}");
     let expired = later("+31d", &[]).failure(4);
     assert!(expired.says("expired on") && expired.says("pki trust add NAME --enroll"), "{expired}");
 
@@ -253,6 +255,24 @@ fn whoever_is_revoked_or_expired_is_refused_and_told_what_to_do() {
     // A new token brings it back, in the same place.
     let token = token(&server, &["web.internal", "--profile", "server"]);
     machine.pki(["enroll", &token, "--out", "tls", "--no-timer", "--force"]).success();
+    assert_eq!(service.stop().code, 0);
+}
+
+#[test]
+fn lists_that_cannot_be_relied_on_are_written_nowhere_and_the_same_command_finishes() {
+    let (server, machine) = (Sandbox::new(), Sandbox::new());
+    let service = reachable(&server);
+    let token = token(&server, &["web.internal", "--days", "30"]);
+    let clock = Clock::new(&machine);
+    clock.set("+8d");
+    let mut late = machine.command(["enroll", &token, "--out", "tls", "--key-type", "p256", "--no-timer"]);
+    let refused = run(late.envs(clock.environment())).failure(7);
+    assert!(refused.says("revocation lists can't be relied on") && refused.says("has run out"), "{refused}");
+    assert!(refused.says("the same command again finishes this enrolment"), "{refused}");
+    assert!(!machine.file("tls/web.internal.crl").exists() && !machine.file("tls/web.internal.crt").exists());
+    let finished = enroll(&machine, &token).success();
+    assert!(finished.says("finished an enrolment that had been interrupted"), "{finished}");
+    assert!(machine.file("tls/web.internal.crl").exists());
     assert_eq!(service.stop().code, 0);
 }
 

@@ -234,3 +234,36 @@ fn a_server_whose_certificate_has_changed_is_refused() {
     std::fs::write(alice.folder().join("servercerts/r.crt"), learned).unwrap();
     assert_eq!(rows(&alice, "r:").len(), 1);
 }
+
+#[test]
+fn monitor_shows_that_a_certificate_was_added_and_ends_with_what_let_it_in() {
+    let site = site();
+    let alice = site.admitted("alice");
+    site.sandbox.pki(["issue-client", "bob", "--key-type", "p256"]).success();
+    let said = site.sandbox.file("said");
+    let mut monitor =
+        alice.start(&["monitor", "r:", "--type=lifecycle"], std::fs::File::create(&said).unwrap());
+    let told = || std::fs::read_to_string(&said).unwrap();
+    // It says nothing when it is ready, and what is done before it misses.
+    for _ in 0..100 {
+        site.sandbox.pki(["trust", "add", "bob.crt"]).success();
+        site.sandbox.pki(["trust", "remove", "bob"]).success();
+        if told().contains("certificate-created") && told().contains("certificate-deleted") {
+            break;
+        }
+    }
+    assert!(told().contains("action: certificate-created"), "{}", told());
+    assert!(told().contains("source: /1.0/certificates/"), "{}", told());
+    assert!(!told().contains("type: operation"), "{}", told());
+    site.sandbox.pki(["trust", "remove", "alice"]).success();
+    let mut ended = false;
+    for _ in 0..200 {
+        ended = ended || monitor.try_wait().unwrap().is_some();
+        std::thread::sleep(std::time::Duration::from_millis(if ended { 0 } else { 50 }));
+    }
+    drop(monitor.kill());
+    drop(monitor.wait());
+    assert!(ended, "whoever is removed is told nothing more");
+    // The removal itself is not told to whom it is about.
+    assert_eq!(site.service.stop().code, 0);
+}

@@ -107,7 +107,7 @@ const NOBODY: &[String] = &[];
 /// What is asked of whoever sees a fingerprint.
 const COMPARED: &str = "(yes/no/[fingerprint]): ";
 /// What is asked of whoever is not trusted.
-const WHICH_TOKEN: &str = "trust token for office (nothing to give up): ";
+const WHICH_TOKEN: &str = "trust token or passphrase for office (nothing to give up): ";
 
 #[test]
 fn a_token_adds_a_remote_and_commands_run_there() {
@@ -161,6 +161,14 @@ fn an_address_is_added_once_its_fingerprint_was_compared() {
     let refused = alice.pki(&[&add[..], &["--accept-certificate"]].concat()).failure(5);
     assert!(refused.says("does not trust this client") && refused.says("client.crt"), "{refused}");
     assert_eq!(alice.knows(), NOBODY);
+    // Whoever has no token and knows the passphrase types that.
+    site.sandbox.pki(["set", "local.passphrase=correct horse"]).success();
+    let bob = site.user("bob");
+    let wrong = bob.at_a_terminal(&add, &[(COMPARED, "yes"), (WHICH_TOKEN, "wrong horse")]).failure(5);
+    assert!(wrong.says("Passphrase is not correct") && !wrong.says("horse"), "{wrong}");
+    assert_eq!(bob.knows(), NOBODY);
+    bob.at_a_terminal(&add, &[(COMPARED, "yes"), (WHICH_TOKEN, "correct horse")]).success();
+    bob.pki(&["--remote", "office", "list"]).success();
     let token = site.token("alice");
     let added =
         alice.at_a_terminal(&add, &[(COMPARED, &site.fingerprint()), (WHICH_TOKEN, &token)]).success();
@@ -441,4 +449,34 @@ fn the_server_says_what_to_compare_and_moves_when_it_is_told() {
     alice.pki(&["--remote", "office", "list"]).failure(7);
     let info = site.sandbox.pki(["info", "--json"]).success().json();
     assert!(info["https_address"].is_null() && info["https_fingerprint"].is_null(), "{info}");
+}
+
+#[test]
+fn a_journal_that_was_rewritten_is_found_out_by_whoever_saw_more_of_it() {
+    let Site { sandbox, service, .. } = site();
+    let alice = User { sandbox: &sandbox, home: sandbox.root().join("user-alice") };
+    std::fs::create_dir(&alice.home).unwrap();
+    let token = sandbox.pki(["trust", "add", "alice"]).success().stdout.trim().to_owned();
+    alice.pki(&["remote", "add", "office", &token]).success();
+    let (directory, earlier) = (sandbox.dir(), sandbox.root().join("earlier"));
+    let copy = |from: &std::path::Path, to: &std::path::Path| {
+        assert!(Command::new("cp").arg("-a").args([from, to]).status().unwrap().success());
+    };
+    assert_eq!(service.stop().code, 0);
+    copy(&directory, &earlier);
+    let service = Service::start(&sandbox);
+    alice.pki(&["--remote", "office", "issue-client", "bob", "--key-type", "p256"]).success();
+    // What is seen is remembered at the next command, and each must continue it.
+    alice.pki(&["--remote", "office", "list"]).success();
+    assert_eq!(service.stop().code, 0);
+    std::fs::remove_dir_all(&directory).unwrap();
+    copy(&earlier, &directory);
+    let service = Service::start(&sandbox);
+    let refused = alice.pki(&["--remote", "office", "revoke", "bob"]).failure(7);
+    assert!(refused.says("the journal of office was rewritten: it does not continue entry"), "{refused}");
+    assert!(refused.says("pki remote repin office"), "{refused}");
+    // Nobody else is kept from anything, and neither is whoever has asked what happened.
+    alice.pki(&["remote", "repin", "office"]).success();
+    assert!(!alice.pki(&["--remote", "office", "list"]).success().says("bob"));
+    assert_eq!(service.stop().code, 0);
 }

@@ -6,6 +6,7 @@
 
 mod entries;
 mod removal;
+mod replacement;
 mod select;
 
 use ca::records::RestsOn;
@@ -16,6 +17,7 @@ use crate::rights::Rights;
 
 pub use entries::{Edit, Vetted, add_certificate, add_user, edit, trust_issued};
 pub use removal::{Removal, deny, remove};
+pub use replacement::{Replacer, replace_certificate};
 pub use select::select;
 
 pub(crate) use entries::{Lifting, put_entry};

@@ -199,7 +199,9 @@ impl ClientFolder {
             },
             (Err(_), VerifiedBy::ClientCa | VerifiedBy::System) => {}
         }
-        placed
+        placed?;
+        // Whoever adds or repins it has looked: what it says of its journal from here on is what counts.
+        self.forget_journal(&remote.name)
     }
 
     fn write(&self, remote: &Remote, on_existing: OnExisting) -> Result<(), CommandError> {
@@ -216,6 +218,7 @@ impl ClientFolder {
     /// Forgets a remote, its pin last.
     pub fn forget(&self, name: &RemoteName) -> Result<(), CommandError> {
         remove(&self.remote_path(name))?;
+        self.forget_journal(name)?;
         unpin(&self.pin_path(name))
     }
 }

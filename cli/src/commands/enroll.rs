@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     context::Context,
-    enrolled::{self, Enrolment, Server},
+    enrolled::{self, Enrolment, Server, lists},
     error::{CommandError, Outcome},
     files::{self, Beside, FileNames, Overwrite, Place},
     issuance::{self, key_type},
@@ -90,7 +90,7 @@ pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> 
     enrolled::check(&enrolled, context.now())?;
     let again =
         |error: CommandError| error.hint("the same command again finishes this enrolment with the same key");
-    let lists = service.fetch(&enrolled.lists).map_err(again)?;
+    let lists = lists::fetch(&service, &enrolled.lists, &enrolled, context.now()).map_err(again)?;
     let enrolment = Enrolment {
         name: token.client_name.clone(),
         addresses: token.addresses.clone(),

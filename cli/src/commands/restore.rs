@@ -42,10 +42,17 @@ pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> 
     connect::refuse_service(&directory, context)?;
     let passphrase = archive::passphrase(&args.options, context)?;
     let now = context.whole_second();
-    let manifest =
+    let restored =
         restore(std::io::BufReader::new(archive), &passphrase, &directory, &server::peer::own(), now)
             .map_err(|error| CommandError::from(problem(&error)))?;
-    context.output.reply(&manifest, |output| {
+    let manifest = &restored.manifest;
+    for folder in &restored.removed {
+        let folder = folder.display();
+        context
+            .output
+            .say(&format!("removed {folder}, which a restore that was interrupted had left, keys and all"));
+    }
+    context.output.reply(manifest, |output| {
         output.fields([
             ("directory", directory.display().to_string()),
             ("backup of", moment(manifest.made_at)),

@@ -1,6 +1,5 @@
 //! Reading an archive back, into a place where nothing is.
 
-use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read};
 use std::iter;
@@ -10,6 +9,7 @@ use std::path::{Component, Path, PathBuf};
 use age::secrecy::SecretString;
 use tar::{Archive, EntryType};
 
+use super::leftover::{self, LAST, Leftover};
 use super::{Error, MANIFEST};
 
 /// The most work a passphrase may ask for: 4 GiB of memory would be 2^22.
@@ -19,42 +19,67 @@ const MOST_LEFT: u32 = 1_000;
 /// The largest manifest.
 const MANIFEST_LIMIT: u64 = 64 * 1024;
 
+/// What came of unpacking.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unpacked {
+    /// What the archive says of itself.
+    pub(crate) manifest: Vec<u8>,
+    /// The folders that restores had left which were killed, and that are gone now.
+    pub(crate) removed: Vec<PathBuf>,
+}
+
 /// Unpacks `input` into `directory`, which must be absent or empty, and returns the manifest.
 ///
 /// Everything is made beside its place and completed there by `finish`, which is given the path, before
-/// it is put in place. On any error before that nothing is left.
+/// it is put in place. On any error before that nothing is left. What a restore to the same place left that
+/// was killed is removed then.
 pub(crate) fn unpack<E: From<Error>>(
     input: impl Read,
     passphrase: &SecretString,
     directory: &Path,
     finish: impl FnOnce(&Path, &[u8]) -> Result<(), E>,
-) -> Result<Vec<u8>, E> {
-    check_free(directory)?;
+) -> Result<Unpacked, E> {
+    let place = std::path::absolute(directory).map_err(|source| Error::Member {
+        path: directory.to_owned(),
+        act: "read",
+        source,
+    })?;
+    let leftovers = leftover::find(&place);
+    check_free(&place, &leftovers)?;
     let decryptor = age::Decryptor::new(input).map_err(|error| Error::Decrypt(error.into()))?;
     let mut identity = age::scrypt::Identity::new(passphrase.clone());
     identity.set_max_work_factor(MOST_WORK);
     let mut plain = decryptor
         .decrypt(iter::once(&identity as &dyn age::Identity))
         .map_err(|error| Error::Decrypt(error.into()))?;
-    let beside = Beside::make(directory)?;
+    let beside = Beside::make(place)?;
     let manifest = members(&mut plain, &beside.path)?;
     // tar stops at its own end; the seal's last chunk says whether that was all.
     io::copy(&mut plain, &mut io::sink()).map_err(|source| Error::Decrypt(source.into()))?;
     finish(&beside.path, &manifest)?;
     sync(&beside.path)?;
+    let mut removed = Vec::new();
+    for leftover in leftovers {
+        let failed = |source| Error::Member { path: beside.place.clone(), act: "cleared", source };
+        removed.push(leftover.remove(&beside.place).map_err(failed)?);
+    }
     beside.into_place()?;
-    Ok(manifest)
+    Ok(Unpacked { manifest, removed })
 }
 
-fn check_free(directory: &Path) -> Result<(), Error> {
+/// Refuses a directory that holds anything but what a dead restore was filling it with.
+fn check_free(directory: &Path, leftovers: &[Leftover]) -> Result<(), Error> {
     let occupied = || Error::Occupied { path: directory.to_owned() };
     match fs::read_dir(directory) {
-        Ok(mut entries) => {
-            if entries.next().is_some() {
-                Err(occupied())
-            } else {
-                Ok(())
+        Ok(entries) => {
+            for entry in entries {
+                let failed = |source| Error::Member { path: directory.to_owned(), act: "read", source };
+                let name = entry.map_err(failed)?.file_name();
+                if !leftovers.iter().any(|leftover| leftover.explains(&name)) {
+                    return Err(occupied());
+                }
             }
+            Ok(())
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => Err(occupied()),
@@ -143,6 +168,8 @@ struct Beside {
     path: PathBuf,
     place: PathBuf,
     filling: Filling,
+    /// Says that this restore lives.
+    _lock: File,
 }
 
 #[derive(Clone, Copy)]
@@ -151,32 +178,25 @@ enum Filling {
     FromWithin,
 }
 
-/// The member that makes a directory a PKI.
-const LAST: &str = "store";
-
 impl Beside {
-    fn make(directory: &Path) -> Result<Beside, Error> {
-        let place = std::path::absolute(directory).map_err(|source| Error::Member {
-            path: directory.to_owned(),
-            act: "read",
-            source,
-        })?;
+    fn make(place: PathBuf) -> Result<Beside, Error> {
         let (Some(parent), Some(name)) = (place.parent(), place.file_name()) else {
-            return Err(Error::Occupied { path: directory.to_owned() });
+            return Err(Error::Occupied { path: place });
         };
         let (folder, filling) = match place.is_dir() {
             true => (place.as_path(), Filling::FromWithin),
             false => (parent, Filling::FromBeside),
         };
-        // One that was killed leaves its folder behind, and in a container each has the same number.
+        // One that was killed leaves its folder behind.
         let mut number = 0;
         loop {
-            let mut hidden = OsString::from(".");
-            hidden.push(name);
-            hidden.push(format!(".restore-{}-{number}", std::process::id()));
-            let path = folder.join(hidden);
+            let path = folder.join(leftover::name(name, number));
             match DirBuilder::new().mode(0o700).create(&path) {
-                Ok(()) => return Ok(Beside { path, place: place.clone(), filling }),
+                Ok(()) => {
+                    let failed = |source| Error::Member { path: path.clone(), act: "written", source };
+                    let lock = leftover::lock(&path).map_err(failed)?;
+                    return Ok(Beside { path, place: place.clone(), filling, _lock: lock });
+                }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists && number < MOST_LEFT => {
                     number += 1
                 }
@@ -199,6 +219,7 @@ impl Beside {
                     names.push(entry.map_err(failed)?.file_name());
                 }
                 names.sort_by_key(|name| name == LAST);
+                leftover::write_down(&self.path, &names).map_err(failed)?;
                 for name in names {
                     if name == LAST {
                         sync_one(&self.place).map_err(failed)?;

@@ -25,7 +25,7 @@ fn packed(members: Vec<Result<Member, Error>>) -> Vec<u8> {
 }
 
 fn restore(sealed: &[u8], passphrase: &str, into: &Path) -> Result<Vec<u8>, Error> {
-    unpack(sealed, &secret(passphrase), into, |_, _| Ok(()))
+    unpack(sealed, &secret(passphrase), into, |_, _| Ok(())).map(|unpacked| unpacked.manifest)
 }
 
 fn mode(path: &Path) -> u32 {
@@ -132,4 +132,92 @@ fn nothing_is_made_outside_and_no_links() {
         assert!(matches!(restore(&archive, "right", &into), Err(Error::Foreign { .. })));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
+}
+
+/// Kills a restore into `place` when it has put this many things there; `None` is before all of it.
+fn killed(sealed: &[u8], place: &Path, placed: Option<usize>) {
+    let left = std::panic::catch_unwind(|| {
+        let hidden = leftover::name(place.file_name().unwrap(), 0);
+        let folder = if place.is_dir() { place } else { place.parent().unwrap() };
+        let folder = folder.join(hidden);
+        unpack::<Error>(sealed, &secret("right"), place, |beside, _| {
+            // As it was at that moment, put back under another process's number after ours is cleaned up.
+            let copy = folder.with_file_name(format!("{}9", folder.file_name().unwrap().to_str().unwrap()));
+            copy_all(beside, &copy);
+            panic!("killed");
+        })
+    });
+    assert!(left.is_err());
+    let Some(placed) = placed else { return };
+    let folder = fs::read_dir(place).unwrap().next().unwrap().unwrap().path();
+    let mut names: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    leftover::write_down(&folder, &names).unwrap();
+    for name in names.iter().take(placed) {
+        fs::rename(folder.join(name), place.join(name)).unwrap();
+    }
+}
+
+fn copy_all(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        match entry.file_type().unwrap().is_dir() {
+            true => copy_all(&entry.path(), &to.join(entry.file_name())),
+            false => drop(fs::copy(entry.path(), to.join(entry.file_name())).unwrap()),
+        }
+    }
+}
+
+#[test]
+fn what_a_killed_restore_left_makes_way_for_the_next() {
+    let sealed = packed(vec![
+        member("keys", Visibility::Secret, Source::Directory),
+        member("keys/root.key", Visibility::Secret, Source::Bytes(b"key".to_vec())),
+        member("ca.crt", Visibility::Public, Source::Bytes(b"certificate".to_vec())),
+        member("root.crt", Visibility::Public, Source::Bytes(b"certificate".to_vec())),
+    ]);
+    for (made, placed) in [(false, None), (true, None), (true, Some(0)), (true, Some(1)), (true, Some(3))] {
+        let dir = tempfile::tempdir().unwrap();
+        let place = dir.path().join("pki");
+        if made {
+            fs::create_dir(&place).unwrap();
+        }
+        killed(&sealed, &place, placed);
+        let hidden = |folder: &Path| {
+            let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+            entries.filter(|entry| entry.file_name().to_string_lossy().contains(".restore-")).count()
+        };
+        assert_eq!(hidden(dir.path()) + hidden(&place), 1, "{made} {placed:?}");
+        // One that fails changes nothing of it.
+        assert!(restore(&sealed, "wrong", &place).is_err());
+        assert_eq!(hidden(dir.path()) + hidden(&place), 1, "{made} {placed:?}");
+        let unpacked = unpack::<Error>(&sealed[..], &secret("right"), &place, |_, _| Ok(())).unwrap();
+        assert_eq!(unpacked.removed.len(), 1, "{made} {placed:?}");
+        assert_eq!(fs::read_dir(&place).unwrap().count(), 3, "{made} {placed:?}");
+        assert_eq!(fs::read(place.join("keys/root.key")).unwrap(), b"key");
+        assert_eq!(hidden(dir.path()), 0, "{made} {placed:?}");
+    }
+}
+
+#[test]
+fn a_restore_that_lives_and_files_of_somebody_else_are_left_alone() {
+    let sealed = packed(vec![member("ca.crt", Visibility::Public, Source::Bytes(b"certificate".to_vec()))]);
+    let dir = tempfile::tempdir().unwrap();
+    let place = dir.path().join("pki");
+    fs::create_dir(&place).unwrap();
+    killed(&sealed, &place, None);
+    let folder = fs::read_dir(&place).unwrap().next().unwrap().unwrap().path();
+    let held = leftover::lock(&folder).unwrap();
+    assert!(matches!(restore(&sealed, "right", &place), Err(Error::Occupied { .. })));
+    drop(held);
+    fs::write(place.join("mine"), "").unwrap();
+    assert!(matches!(restore(&sealed, "right", &place), Err(Error::Occupied { .. })));
+    // A PKI is one however it came to be.
+    fs::remove_file(place.join("mine")).unwrap();
+    leftover::write_down(&folder, &["store".into(), "../mine".into()]).unwrap();
+    fs::create_dir(place.join("store")).unwrap();
+    assert!(matches!(restore(&sealed, "right", &place), Err(Error::Occupied { .. })));
+    fs::remove_dir(place.join("store")).unwrap();
+    restore(&sealed, "right", &place).unwrap();
 }

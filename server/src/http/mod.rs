@@ -11,6 +11,7 @@ pub(crate) mod operation;
 pub mod problem;
 pub(crate) mod public;
 mod told;
+mod websocket;
 
 use std::sync::Arc;
 
@@ -80,6 +81,8 @@ pub(crate) struct Rooms {
     changes: Arc<Semaphore>,
     reads: Arc<Semaphore>,
     revocations: Arc<Semaphore>,
+    /// Those who are told events take no place of any operation.
+    pub(crate) events: Arc<Semaphore>,
 }
 
 impl Rooms {
@@ -105,6 +108,7 @@ impl Desk {
             changes: places(limits.operations),
             reads: places(limits.reads),
             revocations: places(limits.revocations),
+            events: places(lxd::LISTENERS),
         };
         Desk { pki, limits, rooms }
     }
@@ -139,6 +143,7 @@ operations! {
     ops::acme::AcmeRevoke,
     ops::audit::Audit,
     ops::audit::AuditVerify,
+    ops::audit::JournalHead,
     ops::authority::CaInstall,
     ops::authority::CaList,
     ops::authority::CaRevoke,

@@ -185,7 +185,8 @@ impl<A: Accept> Life<A> {
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.head_time)
             .max_buf_size(self.limits.head.max(8192))
-            .serve_connection(TokioIo::new(Deadlined::new(stream, self.limits.write_time)), service);
+            .serve_connection(TokioIo::new(Deadlined::new(stream, self.limits.write_time)), service)
+            .with_upgrades();
         tokio::pin!(connection);
         let lifetime = async {
             match self.terms.lifetime {

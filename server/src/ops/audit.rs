@@ -110,10 +110,73 @@ impl Operation for AuditVerify {
     }
 }
 
+/// Asks how far the journal goes: for whoever remembers that, to find out if it is ever rewritten.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct JournalHead {
+    /// The checkpoint that was seen last: the journal must be a continuation of it.
+    pub since: Option<String>,
+}
+
+/// How far the journal goes. One that does not continue what was seen is an error, not a reply.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct JournalHeadSeen {
+    /// A fresh checkpoint, a signed note.
+    pub checkpoint: String,
+    /// The key that signs checkpoints, as a verifier key (name+hash+key).
+    pub key: String,
+}
+
+impl Operation for JournalHead {
+    const NAME: &'static str = "journal-head";
+    const ACTION: Action = Action::Read;
+    type Reply = JournalHeadSeen;
+
+    fn run(self, pki: &Pki, _: &Permit, now: OffsetDateTime) -> Result<JournalHeadSeen, Error> {
+        let (signer, name) = (pki.audit_key()?, pki.log_name()?);
+        let key = signer.public(name.clone());
+        if let Some(note) = &self.since {
+            pki.store().verify_against(&Checkpoint::parse(note, &key).map_err(store::Error::from)?)?;
+        }
+        // Not kept: whoever asks must not make us write.
+        let head = Checkpoint::new(name, pki.store().tip(), now.unix_timestamp());
+        let checkpoint = head.sign(&signer).map_err(store::Error::from)?;
+        Ok(JournalHeadSeen { checkpoint, key: key.to_string() })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::settings::{self, Setting};
+
+    #[test]
+    fn whoever_remembers_the_head_is_told_whether_the_journal_continues_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let ask = |pki: &Pki, since: Option<&str>| {
+            let since = since.map(str::to_owned);
+            pki.run(JournalHead { since }, &trust::Presented::InProcess, crate::testing::at(5))
+        };
+        let pki = crate::testing::made(&dir.path().join("one"));
+        let first = ask(&pki, None).unwrap();
+        crate::testing::issue(&pki, "web-1");
+        let second = ask(&pki, Some(&first.checkpoint)).unwrap();
+        assert_eq!(first.key, second.key);
+        let sequence = |seen: &JournalHeadSeen| {
+            Checkpoint::parse(&seen.checkpoint, &seen.key.parse().unwrap()).unwrap().sequence
+        };
+        assert!(sequence(&second) > sequence(&first));
+        // What was signed by another key is no checkpoint of ours.
+        let other = crate::testing::made(&dir.path().join("two"));
+        assert!(matches!(
+            ask(&other, Some(&first.checkpoint)),
+            Err(Error::Store(store::Error::Checkpoint(_)))
+        ));
+        // Of a history that went further than this one.
+        let mut head = Checkpoint::parse_unverified(&second.checkpoint).unwrap();
+        head.sequence = Sequence(head.sequence.0 + 1);
+        let ahead = head.sign(&pki.audit_key().unwrap()).unwrap();
+        assert!(matches!(ask(&pki, Some(&ahead)), Err(Error::Store(store::Error::Inconsistent { .. }))));
+    }
 
     #[test]
     fn the_trail_is_read_from_either_end() {

@@ -21,7 +21,7 @@ use crate::archive::{Work, pack};
 
 pub use super::phrase::Phrase;
 pub use crate::archive::Error as ArchiveError;
-pub use restore::{Restoration, restore};
+pub use restore::{Restoration, Restored, restore};
 
 /// As `age` takes it.
 fn secret(phrase: &Phrase) -> SecretString {

@@ -2,6 +2,7 @@
 //!
 //! Every check looks and touches nothing. A check that can't look says so: it is a finding too.
 
+mod admission;
 mod authorities;
 mod certificates;
 mod files;
@@ -73,6 +74,7 @@ impl Operation for Doctor {
         findings.push(service::clock(pki, now)?);
         findings.extend(service::settings(pki)?);
         findings.extend(service::jobs(pki));
+        findings.extend(admission::files(pki, now));
         Ok(findings)
     }
 }

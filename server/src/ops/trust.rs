@@ -13,6 +13,7 @@ pub mod list;
 pub mod project;
 pub(crate) mod reachable;
 pub mod remove;
+pub(crate) mod replace;
 pub mod token;
 pub mod view;
 

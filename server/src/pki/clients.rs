@@ -99,14 +99,14 @@ impl Pki {
             Found::Refused(refusal) => {
                 // Its owner and mode are part of the stamp.
                 clients.settled = Settled::Yes;
-                clients.tell(format!("clients.pem does not count: {refusal}"));
+                clients.tell(does_not_count(&refusal));
                 return Ok(());
             }
             Found::Content(content) => content,
         };
         let contents = clients_file::read(&content, &*self.gate().set().now()?);
         for reason in contents.unreadable {
-            clients.tell(format!("a block of clients.pem can't be read: {reason}"));
+            clients.tell(cannot_be_read(&reason));
         }
         let mut settled = Settled::Yes;
         for holder in &contents.new {
@@ -116,7 +116,7 @@ impl Pki {
                 }
                 Taken::Refused(reason) => {
                     settled = Settled::No;
-                    clients.tell(format!("{} of clients.pem is not trusted: {reason}", holder.fingerprint()));
+                    clients.tell(not_trusted(holder, &reason));
                 }
             }
         }
@@ -146,6 +146,31 @@ impl Pki {
         })
     }
 
+    /// What is wrong with the file now, or with what is in it.
+    ///
+    /// # Errors
+    /// If it can't be read or the store fails.
+    pub(crate) fn clients_problems(&self, now: OffsetDateTime) -> Result<Vec<String>, Error> {
+        let content = match read(&self.layout().authenticated(), self.owner())? {
+            Found::Nothing => return Ok(Vec::new()),
+            Found::Refused(refusal) => return Ok(vec![does_not_count(&refusal)]),
+            Found::Content(content) => content,
+        };
+        let contents = clients_file::read(&content, &*self.gate().set().now()?);
+        let mut problems: Vec<String> =
+            contents.unreadable.iter().map(|reason| cannot_be_read(reason)).collect();
+        for holder in &contents.new {
+            match self.gate().vet(holder, &self.settings()?.trust(), now) {
+                Err(trust::Error::Refused(refusal)) => {
+                    problems.push(not_trusted(holder, &refusal.to_string()))
+                }
+                // It is taken in within seconds.
+                vetted => drop(vetted?),
+            }
+        }
+        Ok(problems)
+    }
+
     fn clients(&self) -> MutexGuard<'_, Clients> {
         self.shared.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -159,6 +184,18 @@ impl Clients {
             self.told.insert(words);
         }
     }
+}
+
+fn does_not_count(refusal: &Unfit) -> String {
+    format!("clients.pem does not count: {refusal}")
+}
+
+fn cannot_be_read(reason: &str) -> String {
+    format!("a block of clients.pem can't be read: {reason}")
+}
+
+fn not_trusted(holder: &Holder, reason: &str) -> String {
+    format!("{} of clients.pem is not trusted: {reason}", holder.fingerprint())
 }
 
 /// What lies in the place of the file.

@@ -3,7 +3,8 @@
 //!
 //! Lists are loaded when the PKI is opened: until then the clients of an authority that ever had one are
 //! refused. The two files are looked at again and again, and what changed acts without a restart. A file
-//! that somebody else could have written is not followed.
+//! that somebody else could have written is not followed. What is wrong with one is said once, until the file
+//! or what is wrong changes, and by `pki doctor` for as long as it is so.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
@@ -16,7 +17,7 @@ use ca::cert::Certificate;
 use crl::ParsedList;
 use rustix::fs::OFlags;
 use store::file::FileError;
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 use trust::authority::{Import, ListError, LoadedList, Source, follow_file, forget, import, read_lists};
 use trust::entry::KeyDigest;
 use trust::local::clients_file::{FileFacts, FileKind, check};
@@ -30,12 +31,24 @@ const WHO: &str = "file:trusted-ca";
 /// The most octets of a file of certificates or lists.
 const LONGEST: usize = 128 * 1024 * 1024;
 
-/// How a file was when it was last read: when it was written, its size, and which file it was.
-type Stamp = (i64, i64, u64, u64);
+/// How long a file that did not count is left alone, unless it changes: a list may come into force.
+const LEFT_ALONE: Duration = Duration::minutes(5);
+
+/// How a file was when it was last read: when it was written and when its owner or mode was changed, its size,
+/// and which file it was.
+type Stamp = (i64, i64, i64, i64, u64, u64);
 
 /// What was read of the files so far.
 #[derive(Debug, Default)]
-pub(super) struct Seen(HashMap<PathBuf, Option<Stamp>>);
+pub(super) struct Seen(HashMap<PathBuf, Look>);
+
+/// What was read of one file.
+#[derive(Debug, Default)]
+struct Look {
+    stamp: Option<Stamp>,
+    /// When it was read, and why it does not count; `None` if it does.
+    wrong: Option<(OffsetDateTime, String)>,
+}
 
 impl Pki {
     /// Loads every list that is kept. One that does not count is told in the log, and keeps nobody from
@@ -55,22 +68,48 @@ impl Pki {
     }
 
     /// Takes in what changed in `server.ca` and `ca.crl`.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with either, once until it changes.
     pub(crate) fn follow_trusted_ca(&self, now: OffsetDateTime) -> Result<(), Error> {
         let mut seen = self.shared.trusted.lock().unwrap_or_else(PoisonError::into_inner);
         let (authorities, lists) = (self.layout().trusted_authorities(), self.layout().trusted_list_file());
+        let mut outcome = Ok(());
         for (path, follow) in [
             (authorities, Pki::follow_authorities as fn(&Pki, &Path, OffsetDateTime) -> Result<(), Error>),
             (lists, Pki::follow_lists),
         ] {
             let stamp = stamp(&path);
+            let read = seen.0.entry(path.clone()).or_default();
+            let again = read.wrong.as_ref().is_some_and(|(at, _)| (now - *at).abs() >= LEFT_ALONE);
             // What was never there has nothing to say; what is gone has.
-            if seen.0.get(&path).copied().unwrap_or_default() == stamp {
+            if read.stamp == stamp && !again {
                 continue;
             }
-            follow(self, &path, now)?;
-            seen.0.insert(path, stamp);
+            let before = read.wrong.take().map(|(_, why)| why).filter(|_| read.stamp == stamp);
+            match follow(self, &path, now) {
+                Ok(()) => read.stamp = stamp,
+                // It is not the file's fault: the next look is at all of it again.
+                Err(error) if error.of_store().is_some() => outcome = outcome.and(Err(error)),
+                Err(error) => {
+                    let why = in_words(&error);
+                    if before.as_ref() != Some(&why) {
+                        outcome = outcome.and(Err(error));
+                    }
+                    *read = Look { stamp, wrong: Some((now, why)) };
+                }
+            }
         }
-        Ok(())
+        outcome
+    }
+
+    /// What is wrong with the files now: which, and why it does not count.
+    pub(crate) fn trusted_ca_problems(&self) -> Vec<(PathBuf, String)> {
+        let seen = self.shared.trusted.lock().unwrap_or_else(PoisonError::into_inner);
+        let wrong = seen.0.iter().filter_map(|(path, read)| Some((path.clone(), read.wrong.clone()?.1)));
+        let mut wrong: Vec<(PathBuf, String)> = wrong.collect();
+        wrong.sort();
+        wrong
     }
 
     /// Makes the authorities that came from the file those that stand in it.
@@ -171,7 +210,7 @@ impl Pki {
 
 fn stamp(path: &Path) -> Option<Stamp> {
     let found = fs::symlink_metadata(path).ok()?;
-    Some((found.mtime(), found.mtime_nsec(), found.len(), found.ino()))
+    Some((found.mtime(), found.mtime_nsec(), found.ctime(), found.ctime_nsec(), found.len(), found.ino()))
 }
 
 #[cfg(test)]
@@ -264,9 +303,24 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o664)).unwrap();
         let refused = pki.follow_trusted_ca(at(20)).unwrap_err();
         assert!(in_words(&refused).contains("others can write it"), "{}", in_words(&refused));
+        // It is said once, told by the doctor as long as it is so, and over as soon as it is mended.
+        assert!(pki.follow_trusted_ca(at(21)).is_ok());
+        assert!(pki.follow_trusted_ca(at(20) + LEFT_ALONE).is_ok(), "read again, and as wrong as before");
+        let doctor = || pki.run(crate::ops::doctor::Doctor {}, &Presented::InProcess, at(21)).unwrap();
+        let told = |findings: &[crate::ops::doctor::Finding]| {
+            let of = findings.iter().filter(|finding| finding.check == "trusted-ca");
+            of.map(|finding| finding.message.clone()).collect::<Vec<_>>().join("; ")
+        };
+        assert!(told(&doctor()).contains("server.ca does not count: "), "{:?}", told(&doctor()));
+        assert!(told(&doctor()).contains("others can write it"), "{:?}", told(&doctor()));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        pki.follow_trusted_ca(at(22)).unwrap();
+        assert_eq!(pki.gate().set().now().unwrap().authorities().count(), 1);
+        assert!(!told(&doctor()).contains("does not count"), "{:?}", told(&doctor()));
         fs::remove_file(&path).unwrap();
+        pki.follow_trusted_ca(at(23)).unwrap();
         std::os::unix::fs::symlink(foreign.directory().join("ca.crt"), &path).unwrap();
-        assert!(pki.follow_trusted_ca(at(21)).is_err());
+        assert!(pki.follow_trusted_ca(at(24)).is_err());
         assert_eq!(pki.gate().set().now().unwrap().authorities().count(), 0);
     }
 }

@@ -24,6 +24,7 @@ pub(super) async fn follow(pki: Pki, stop: Stop) {
             None
         }
     };
+    let mut told = None;
     while !stop.is_told() {
         // Again each time: the directory may be another by now. What is written from here on is heard of.
         if let Some(watch) = &watch {
@@ -33,8 +34,15 @@ pub(super) async fn follow(pki: Pki, stop: Stop) {
         }
         let looking = pki.clone();
         match tokio::task::spawn_blocking(move || looking.follow_clients(clock::now())).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!(error = in_words(&error), "clients.pem is not followed"),
+            Ok(Ok(())) => told = None,
+            Ok(Err(error)) => {
+                let error = in_words(&error);
+                // Once, until it is another.
+                if told.as_ref() != Some(&error) {
+                    tracing::error!(error, "clients.pem is not followed");
+                }
+                told = Some(error);
+            }
             Err(_panicked) => tracing::error!("following clients.pem stopped at a defect"),
         }
         tokio::select! {

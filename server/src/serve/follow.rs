@@ -79,6 +79,7 @@ impl Followers {
             };
             let Some(last) = entries.last() else { continue };
             seen = last.sequence;
+            pki.note_head(seen);
             if entries.iter().any(|entry| admits(entry)) {
                 self.admissions.send_modify(|count| *count = count.wrapping_add(1));
             }

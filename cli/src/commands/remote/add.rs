@@ -3,6 +3,7 @@
 use serde::Serialize;
 use server::{
     dial::{Address, AddressError, Dialer, Shown},
+    ops::{local::Authenticate, phrase::Phrase},
     tls::Versions,
 };
 use store::file::OnExisting;
@@ -26,8 +27,9 @@ use crate::{
 ///
 /// A token from `pki trust add NAME` names the service's addresses and its certificate, and lets us in.
 /// With an address, the service's fingerprint is shown and asked for, unless client.ca or the system's
-/// authorities verify it; if the service does not trust us already, a token is asked for. A remote that
-/// can't be added leaves nothing behind.
+/// authorities verify it; if the service does not trust us already, a token is asked for, or the passphrase
+/// (`pki set local.passphrase` there), which counts from the same machine alone unless local.passphrase_remote
+/// says otherwise. A remote that can't be added leaves nothing behind.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -64,6 +66,12 @@ struct Added {
 struct Token {
     text: Zeroizing<String>,
     wire: WireToken,
+}
+
+/// By what somebody is let in.
+enum Way {
+    Passphrase(Phrase),
+    Token(Token),
 }
 
 impl Token {
@@ -212,13 +220,19 @@ fn let_in(
     fingerprint: &str,
     context: &mut Context,
 ) -> Result<(), CommandError> {
-    let token = match given {
-        Some(token) => Some(token),
+    let way = match given {
+        Some(token) => Some(Way::Token(token)),
         None if service.standing()? == Standing::Trusted => return Ok(()),
         None if context.environment.input != Stream::Other => {
-            let asked = format!("trust token for {} (nothing to give up)", remote.name);
+            let asked = format!("trust token or passphrase for {} (nothing to give up)", remote.name);
             let typed = passphrase::ask_text(&asked, &context.environment)?;
-            if typed.is_empty() { None } else { Some(Token::read(&typed)?) }
+            match WireToken::decode(&typed) {
+                _ if typed.is_empty() => None,
+                Ok(_) => Some(Way::Token(Token::read(&typed)?)),
+                // What is long and no token was meant as one.
+                Err(error) if typed.len() > 100 => return Err(no_token(&error)),
+                Err(_) => Some(Way::Passphrase(typed.into())),
+            }
         }
         None => None,
     };
@@ -233,19 +247,25 @@ fn let_in(
                 folder.certificate_path().display()
             ))
     };
-    let Some(token) = token else {
-        return Err(untrusted(format!("the server at {} does not trust this client", remote.address)));
+    let said = match way {
+        None => {
+            return Err(untrusted(format!("the server at {} does not trust this client", remote.address)));
+        }
+        Some(Way::Passphrase(passphrase)) => {
+            service.call(Authenticate { passphrase })?;
+            "the server trusts this client now"
+        }
+        Some(Way::Token(token)) => match service.redeem(&token.text)? {
+            Redemption::Already => "the server trusted this client already; the token is used up",
+            Redemption::Trusted => "the server trusts this client now",
+        },
     };
-    let redemption = service.redeem(&token.text)?;
     if service.standing()? != Standing::Trusted {
         return Err(untrusted(format!(
-            "the server at {} took the token and still does not trust this client",
+            "the server at {} took it and still does not trust this client",
             remote.address
         )));
     }
-    context.output.say(match redemption {
-        Redemption::Already => "the server trusted this client already; the token is used up",
-        Redemption::Trusted => "the server trusts this client now",
-    });
+    context.output.say(said);
     Ok(())
 }

@@ -20,7 +20,7 @@ use store::file::{OnExisting, Visibility};
 use super::Args;
 use crate::{
     context::{Context, distance, moment},
-    enrolled::{self, Enrolment, Server},
+    enrolled::{self, Enrolment, Server, lists},
     error::{CommandError, Kind, Outcome},
     exec,
     files::{self, Beside, FileNames, Folder, Overwrite, Pending, Place},
@@ -112,6 +112,8 @@ fn renew(
         .hint("enrol again with --force: `pki trust add NAME --enroll`, on the server, makes a token"));
     }
     let identity = Identity::from_pem(&chain, &key).map_err(|error| unusable(&error))?;
+    let trusted = Certificate::from_pem(&root).map_err(|error| unusable(&error))?;
+    let between = Certificate::pem_bundle(&chain).map_err(|error| unusable(&error))?;
     let root = Authorities::from_pem(&root);
     let server = Server::find(&enrolment.addresses, context, |address, shown| {
         enrolment.knows(root.as_ref(), address, shown, now)
@@ -120,19 +122,16 @@ fn renew(
     let validity = Validity { not_before: certificate.not_before(), not_after: certificate.not_after() };
     let due = unfinished.is_some() || args.force || now >= due_at(validity);
     let not_due = |context: &mut Context| {
-        let lists = service.fetch(LISTS)?;
-        files::write(&place.folder.join(&names.lists), &lists, Visibility::Public, OnExisting::Replace)?;
+        let below = between.get(1..).unwrap_or_default();
+        let fresh = put_lists(place, lists::of(&service, LISTS, &trusted, below, now), context)?;
         let (name, end) = (&enrolment.name, certificate.not_after());
         let told = json!({"not_due": {
             "name": name, "serial": certificate.serial().to_string(), "not_after": moment(end)
         }});
         context.output.reply(&told, |output| {
             let due = due_at(validity);
-            output.say(&format!(
-                "{name} is due {} ({}); its lists are fresh",
-                moment(due),
-                distance(due, now)
-            ));
+            let fresh = if fresh == Lists::Fresh { "; its lists are fresh" } else { "" };
+            output.say(&format!("{name} is due {} ({}){fresh}", moment(due), distance(due, now)));
             Ok(())
         })
     };
@@ -159,16 +158,45 @@ fn renew(
     };
     issuance::belongs(&enrolled.issued, &pending)?;
     enrolled::check(&enrolled, now)?;
-    let again =
-        |error: CommandError| error.hint("the same command again finishes this renewal with the same key");
-    let lists = service.fetch(&enrolled.lists).map_err(again)?;
-    files::write(&place.folder.join(&names.lists), &lists, Visibility::Public, OnExisting::Replace)?;
+    // A successor is not lost for a list: the next run fetches them again.
+    put_lists(place, lists::fetch(&service, &enrolled.lists, &enrolled, now), context)?;
     let enrolment = Enrolment { exec_due: command(args).is_some(), ..enrolment.clone() };
     let arrived = Arrived { enrolled, enrolment: enrolment.seen(&server.shown) };
     let bytes = serde_json::to_vec(&arrived)
         .map_err(|error| CommandError::internal("cannot write down the successor").because(&error))?;
     files::write(&place.folder.join(waiting(place)), &bytes, Visibility::Public, OnExisting::Replace)?;
     Ok(Some((pending, arrived)))
+}
+
+/// What came of the lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lists {
+    /// They were good, and are in place.
+    Fresh,
+    /// They were not; those of before are still there.
+    Kept,
+}
+
+/// Puts lists that were judged in place. Those that can't be relied on are told, and written nowhere.
+fn put_lists(
+    place: &Place,
+    judged: Result<Vec<u8>, CommandError>,
+    context: &mut Context,
+) -> Result<Lists, CommandError> {
+    let names = FileNames::of(&place.slug);
+    match judged {
+        Ok(lists) => {
+            let path = place.folder.join(&names.lists);
+            files::write(&path, &lists, Visibility::Public, OnExisting::Replace)?;
+            Ok(Lists::Fresh)
+        }
+        Err(error) => {
+            let why: Vec<&str> =
+                std::iter::once(&error.message).chain(&error.causes).map(String::as_str).collect();
+            context.output.warn(&format!("{} stays as it was: {}", names.lists, why.join(": ")));
+            Ok(Lists::Kept)
+        }
+    }
 }
 
 /// Where the lists lie while nothing says otherwise.

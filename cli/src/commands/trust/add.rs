@@ -109,7 +109,9 @@ pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> 
         Wanted::Client(name) => {
             let created = context.connect()?.call(TokenCreate { name, rights })?;
             handed_out(&created, context)?;
-            context.output.hint(&format!("the client runs: pki remote add {} TOKEN", created.token.name));
+            context
+                .output
+                .hint("the client runs: pki remote add NAME TOKEN, with its own name for this service");
         }
     }
     Ok(Outcome::Done)

@@ -10,7 +10,7 @@ use super::view::short;
 use crate::{
     commands::selector::read_certificates,
     context::{Context, distance},
-    error::{CommandError, Outcome},
+    error::{CommandError, Kind, Outcome},
     output::{Column, Table},
     pem,
 };
@@ -71,7 +71,12 @@ pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CommandError> {
             let certificates = bundle.iter().map(::ca::cert::Certificate::to_pem).collect();
             let mut lists = String::new();
             for path in &crl {
-                let bytes = context.read(path, LIST_LIMIT)?;
+                let bytes = context.read(path, LIST_LIMIT).map_err(|error| match error.kind {
+                    Kind::Usage => error.hint(
+                        "--crl takes lists of up to 24 MiB; trusted-ca/ca.crl in the PKI's directory one of up to 128",
+                    ),
+                    _ => error,
+                })?;
                 // DER begins with the tag of a SEQUENCE, which no PEM does.
                 let text = match bytes.first() {
                     Some(0x30) => pem::armour("X509 CRL", &bytes),

@@ -26,6 +26,7 @@ use crate::ops::trust::add::TrustAdd;
 use crate::ops::trust::edit::TrustEdit;
 use crate::ops::trust::list::{TrustList, TrustShow};
 use crate::ops::trust::remove::TrustRemove;
+use crate::ops::trust::replace;
 use crate::ops::trust::token::TokenCreate;
 use crate::ops::trust::view::{RightsWanted, TrustView};
 use crate::ops::view::Selector;
@@ -86,6 +87,18 @@ pub(super) struct Put {
     restricted: Option<bool>,
     /// `client`, `server` or `metrics`.
     r#type: Option<String>,
+}
+
+impl Put {
+    /// Whether all but the certificate stays as it is.
+    fn keeps(&self, entry: &TrustView) -> bool {
+        let rights = &entry.rights;
+        let wanted = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        wanted(&self.name).is_none_or(|name| name == entry.name)
+            && wanted(&self.r#type).is_none_or(|kind| kind == rights.kind)
+            && self.restricted.is_none_or(|restricted| restricted == rights.restricted)
+            && self.projects.as_ref().is_none_or(|projects| *projects == rights.projects)
+    }
 }
 
 /// Whoever is trusted by a certificate, as far as whoever asks may see them.
@@ -196,9 +209,12 @@ async fn change(
         if let Some(pem) = put.certificate.as_deref().filter(|pem| !pem.trim().is_empty()) {
             let new = Certificate::from_pem(pem.as_bytes()).map_err(unreadable)?;
             if new.fingerprint().to_string() != fingerprint {
-                return Err(Failure::invalid(
-                    "an entry's certificate is replaced by its renewal; add another certificate by itself",
-                ));
+                // One thing after the other: each is committed whole, and rests on what was read.
+                if !put.keeps(&entry) {
+                    return Err(Failure::forbidden("Only the certificate can be changed"));
+                }
+                replace::replace(pki, &presented, &fingerprint, &new, expected, clock::now())?;
+                return Ok(Reply::Done(json!({})));
             }
         }
         let edit = TrustEdit {

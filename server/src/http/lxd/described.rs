@@ -24,6 +24,7 @@ pub(in crate::http) fn describe(document: &mut Document) {
     certificates(document, &texts);
     certificate(document);
     operations(document, &texts);
+    events(document);
 }
 
 fn about(document: &mut Document, texts: &Value) {
@@ -98,6 +99,18 @@ fn certificate(document: &mut Document) {
     let mut described = document.endpoint("certificate-remove", "lxd", TRUST, text, done);
     described.insert("parameters".to_owned(), which);
     document.add("delete", CERTIFICATE, described);
+}
+
+fn events(document: &mut Document) {
+    const INSPECT: Access = Access::Permitted(Action::Inspect);
+    let text = "Tells what happens, as it happens, over a WebSocket (RFC 6455): each message is an event of \
+                LXD's, of the type lifecycle, logging or operation.";
+    let switched = json!({"101": {"description": "What follows are events."}});
+    let mut described = document.endpoint("events", "lxd", INSPECT, text, switched);
+    let text = "Which types, with commas between them; all without it.";
+    let parameter = json!({"name": "type", "in": "query", "description": text, "schema": {"type": "string"}});
+    described.insert("parameters".to_owned(), json!([parameter]));
+    document.add("get", "/1.0/events", described);
 }
 
 fn operations(document: &mut Document, texts: &Value) {

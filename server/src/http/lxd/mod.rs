@@ -12,6 +12,7 @@ mod cross_site;
 mod described;
 mod entrance;
 mod envelope;
+mod events;
 mod failure;
 mod operations;
 mod shapes;
@@ -25,6 +26,7 @@ use http::{Method, StatusCode};
 use trust::Action;
 
 pub(super) use described::describe;
+pub(super) use events::LISTENERS;
 
 use self::envelope::Failure;
 use super::operation::{self, Refusal};
@@ -37,6 +39,9 @@ const OURS: &str = "/1.0/pki/";
 
 /// Where the passphrase is tried.
 const AUTHENTICATE: &str = "/1.0/pki/authenticate";
+
+/// Where events are told.
+const EVENTS: &str = "/1.0/events";
 
 /// LXD's part of the route table.
 pub(super) fn routes() -> Vec<Route> {
@@ -51,6 +56,7 @@ pub(super) fn routes() -> Vec<Route> {
         route("GET", "/", Access::Anyone),
         route("GET", "/1.0", Access::Anyone),
         route("GET", "/1.0/certificates", read),
+        route("GET", EVENTS, Access::Permitted(Action::Inspect)),
         // Whoever is not let in may redeem a token, try the passphrase, or renew the certificate that they show,
         // and nothing else.
         route("POST", "/1.0/certificates", Access::Anyone),
@@ -83,6 +89,7 @@ pub(super) fn router(operations: Router<Desk>, desk: Desk) -> Router {
                 .patch(certificates::update)
                 .delete(certificates::remove),
         )
+        .route(EVENTS, get(events::listen))
         .route(AUTHENTICATE, post(operation::authenticate_caller))
         .route("/1.0/operations", get(operations::list))
         .route("/1.0/operations/{id}", get(operations::show).delete(operations::cancel))

@@ -5,7 +5,7 @@
 //! random.
 
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use minicbor::{Decode, Encode};
 use store::{Batch, Class, Create, Direction, Key, OpenOptions, Record, Store, Table};
@@ -57,7 +57,17 @@ impl Restoration {
     }
 }
 
-/// Restores a backup into `directory`, which must be absent or empty, and returns what it said of itself.
+/// A PKI that came out of a backup.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restored {
+    /// What the backup said of itself.
+    pub manifest: Manifest,
+    /// The folders of restores that had been killed; they held keys, and are gone now.
+    pub removed: Vec<PathBuf>,
+}
+
+/// Restores a backup into `directory`, which must be absent or empty, but for what a restore left there that
+/// was killed.
 ///
 /// # Errors
 /// [`super::ArchiveError`] for a wrong passphrase, a changed archive, or a place that is taken; nothing is
@@ -68,16 +78,16 @@ pub fn restore(
     directory: &Path,
     peer: &Peer,
     now: OffsetDateTime,
-) -> Result<Manifest, Error> {
+) -> Result<Restored, Error> {
     let layout = Layout::new(directory);
     if let (_, Some(owner)) = directory::examine(&layout)? {
         directory::check_owner(&layout, owner)?;
     }
-    let manifest = unpack::<Error>(archive, &secret(phrase), directory, |beside, manifest| {
+    let unpacked = unpack::<Error>(archive, &secret(phrase), directory, |beside, manifest| {
         let manifest = read(manifest)?;
         begin_epoch(&Layout::new(beside), &manifest, peer, now)
     })?;
-    read(&manifest)
+    Ok(Restored { manifest: read(&unpacked.manifest)?, removed: unpacked.removed })
 }
 
 fn read(manifest: &[u8]) -> Result<Manifest, Error> {

@@ -34,7 +34,7 @@ fn what_was_backed_up_goes_on_elsewhere_with_higher_numbers() {
     assert!(matches!(wrong, Err(Error::Archive(archive::Error::Decrypt(_)))));
     assert!(!new.exists());
     let phrase = Phrase::new("right".to_owned());
-    let manifest = restore(sealed.as_slice(), &phrase, &new, &Peer::InProcess, at(90)).unwrap();
+    let manifest = restore(sealed.as_slice(), &phrase, &new, &Peer::InProcess, at(90)).unwrap().manifest;
     assert_eq!((manifest.made_at, manifest.keys), (at(30), PrivateKeys::Included));
 
     let pki = Pki::open(&new, keys(), OpenMode::Service, at(100)).unwrap();

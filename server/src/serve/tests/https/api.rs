@@ -131,3 +131,52 @@ fn metrics_are_for_those_who_watch_and_those_who_may_do_everything() {
     eventually(|| asked(&clients[0]).1.contains("pki_connections{listener=\"https\"} 1\n"));
     https.running.stop();
 }
+
+#[test]
+fn a_certificate_is_replaced_by_its_holder_or_by_an_administrator_and_nothing_else_changes() {
+    let dir = tempfile::tempdir().unwrap();
+    let https = https(dir.path());
+    let pki = &https.running.pki;
+    let path = |issued: &Issued| {
+        let certificate = ca::cert::Certificate::from_pem(issued.pem.as_bytes()).unwrap();
+        format!("/1.0/certificates/{}", certificate.fingerprint())
+    };
+    let restricted = |issued: &Issued| {
+        let rights =
+            RightsWanted { restricted: true, projects: vec!["default".to_owned()], ..RightsWanted::full() };
+        let add = TrustAdd { certificate: issued.pem.clone(), name: Some("alice".to_owned()), rights };
+        pki.run(add, &Presented::InProcess, crate::clock::now()).unwrap();
+    };
+    let ((alice, first), (renewed, second), (mallory, third)) =
+        (client(pki, "alice"), client(pki, "renewed"), client(pki, "mallory"));
+    let ((admin, fourth), (_, fifth)) = (client(pki, "admin"), client(pki, "fifth"));
+    restricted(&first);
+    restricted(&third);
+    trust(pki, &fourth);
+    let put = |who: &Arc<ClientConfig>, of: &Issued, change: Value| {
+        https.ask(who, "PUT", &path(of), &change.to_string())
+    };
+    let to = |issued: &Issued| json!({ "certificate": issued.pem });
+    // Neither another's, nor more than the certificate, nor one that has an entry.
+    assert_eq!(put(&mallory, &first, to(&second)).0, 403);
+    let (status, refused) = put(&alice, &first, json!({"certificate": second.pem, "restricted": false}));
+    assert_eq!((status, &refused["error"]), (403, &json!("Only the certificate can be changed")));
+    assert_eq!(put(&alice, &first, to(&third)).0, 409);
+    assert_eq!(put(&alice, &first, json!({"name": "other"})).0, 403);
+    assert_eq!(put(&alice, &first, to(&second)).0, 200);
+    let (status, shown) = https.ask(&renewed, "GET", &path(&second), "");
+    let shown = &shown["metadata"];
+    assert_eq!(
+        (status, &shown["name"], &shown["restricted"]),
+        (200, &json!("alice"), &json!(true)),
+        "{shown}"
+    );
+    assert_eq!(https.ask(&alice, "GET", "/1.0/certificates", "").0, 403, "the one before is out");
+    // Not by an authority's signature either.
+    let set = json!({"key": "core.trust_ca_certificates", "value": "true"}).to_string();
+    assert_eq!(https.running.post("/1.0/pki/config-set", &set).0, 200);
+    assert_eq!(https.ask(&alice, "GET", "/1.0/certificates", "").0, 403);
+    assert_eq!(put(&admin, &third, to(&fifth)).0, 200);
+    assert_eq!(https.ask(&mallory, "GET", "/1.0/certificates", "").0, 403);
+    https.running.stop();
+}
