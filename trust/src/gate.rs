@@ -1,9 +1,10 @@
 //! The gate: looks up what a decision rests on, and asks for it.
 //!
 //! [`Gate::admit`] is what a listener calls for every request: a few lookups in memory and
-//! [`decide`]. Signatures are checked when a certificate is first shown and when authorities have
-//! changed, lists when they are loaded. What it can't look up it does not let in.
+//! [`decide`]. Signatures are checked when a certificate is first shown, again a minute later, and when
+//! authorities have changed; lists when they are loaded. What it can't look up it does not let in.
 
+mod lately;
 mod renewer;
 
 use std::collections::HashMap;
@@ -29,6 +30,8 @@ use crate::rights::{ProjectName, Scope};
 use crate::set::{State, TrustSet};
 use crate::settings::Settings;
 
+use lately::Lately;
+
 pub use renewer::Renewer;
 
 /// Decides who comes in. Cheap to clone: every clone is the same gate.
@@ -38,6 +41,7 @@ pub struct Gate {
     set: TrustSet,
     revoked: RevokedSet,
     lists: Arc<RwLock<HashMap<KeyDigest, Arc<LoadedList>>>>,
+    lately: Lately,
     owner: u32,
 }
 
@@ -48,7 +52,7 @@ impl Gate {
     /// [`Error::Store`] and others if what is trusted can't be read.
     pub fn open(store: Store, revoked: RevokedSet, owner: u32) -> Result<Gate, Error> {
         let set = TrustSet::open(store.clone())?;
-        Ok(Gate { store, set, revoked, lists: Arc::default(), owner })
+        Ok(Gate { store, set, revoked, lists: Arc::default(), lately: Lately::default(), owner })
     }
 
     /// What is trusted.
@@ -194,13 +198,18 @@ impl Gate {
     ) -> Result<(RwLockReadGuard<'_, State>, Arc<Evidence>), Error> {
         loop {
             let state = self.set.now()?;
-            if let Some(evidence) = holder.evidence(state.signers().generation) {
+            let generation = state.signers().generation;
+            if let Some(evidence) = holder.evidence(generation) {
                 return Ok((state, evidence));
+            }
+            if let Some(evidence) = self.lately.find(holder, generation, now) {
+                return Ok((state, holder.keep(evidence)));
             }
             // Signatures are checked while others may change what is trusted; then it is looked at again.
             let signers = state.signers().clone();
             drop(state);
-            holder.keep(holder.examine(&signers, self.issued(holder)?, now));
+            let evidence = holder.keep(Arc::new(holder.examine(&signers, self.issued(holder)?, now)));
+            self.lately.keep(holder, &evidence, now);
         }
     }
 

@@ -71,14 +71,18 @@ impl Holder {
         &self.key
     }
 
+    /// What came with the certificate.
+    pub(crate) fn intermediates(&self) -> &[Certificate] {
+        &self.intermediates
+    }
+
     /// The evidence, if it was gathered under these authorities.
     pub(crate) fn evidence(&self, generation: Sequence) -> Option<Arc<Evidence>> {
         let evidence = self.evidence.read().unwrap_or_else(PoisonError::into_inner);
         evidence.as_ref().filter(|evidence| evidence.generation == generation).cloned()
     }
 
-    pub(crate) fn keep(&self, evidence: Evidence) -> Arc<Evidence> {
-        let evidence = Arc::new(evidence);
+    pub(crate) fn keep(&self, evidence: Arc<Evidence>) -> Arc<Evidence> {
         *self.evidence.write().unwrap_or_else(PoisonError::into_inner) = Some(evidence.clone());
         evidence
     }
