@@ -121,10 +121,11 @@ pub(crate) async fn answer<O: Operation>(
     Extension(presented): Extension<Arc<Presented>>,
     request: Request,
 ) -> Result<Response, Refusal> {
-    let sender = match desk.pki.lets_in(&presented, clock::now()) {
-        true => Sender::Admitted,
+    let sender = match request.extensions().get() {
+        Some(decided) => *decided,
+        None if desk.pki.lets_in(&presented, clock::now()) => Sender::Admitted,
         // A user of this machine whom nobody knows yet; the network's strangers don't come this far.
-        false => Sender::Anyone,
+        None => Sender::Anyone,
     };
     let operation: O = parse(request, &desk.limits, sender).await?;
     let place = place(desk.rooms.of(O::ACTION))?;

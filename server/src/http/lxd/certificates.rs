@@ -24,7 +24,7 @@ use crate::ops::phrase::Phrase;
 use crate::ops::redeem::{Redemption, redeem};
 use crate::ops::trust::add::TrustAdd;
 use crate::ops::trust::edit::TrustEdit;
-use crate::ops::trust::list::{TrustList, TrustShow};
+use crate::ops::trust::list::{Fingerprints, TrustList, TrustShow};
 use crate::ops::trust::remove::TrustRemove;
 use crate::ops::trust::replace;
 use crate::ops::trust::token::TokenCreate;
@@ -107,13 +107,14 @@ pub(super) async fn list(
     Extension(presented): Extension<Arc<Presented>>,
     RawQuery(query): RawQuery,
 ) -> Result<Reply, Failure> {
-    let recursive = is_recursive(query.as_deref());
+    if !is_recursive(query.as_deref()) {
+        // A look into memory, done where the request was read: a thread for it would cost more than all of it.
+        let fingerprints = desk.pki.run(Fingerprints {}, &presented, clock::now())?;
+        return Ok(Reply::Done(fingerprints.iter().map(|one| json!(location(one))).collect()));
+    }
     let work = move |pki: &Pki| {
         let entries = pki.run(TrustList {}, &presented, clock::now())?;
-        let shown = entries.iter().filter_map(|entry| match recursive {
-            true => CertificateObject::of(entry).map(|object| json!(object)),
-            false => Some(json!(location(entry.fingerprint.as_deref()?))),
-        });
+        let shown = entries.iter().filter_map(CertificateObject::of).map(|object| json!(object));
         Ok(Reply::Done(shown.collect()))
     };
     blocking(desk, Action::Read, work).await

@@ -16,6 +16,7 @@ use super::envelope::Failure;
 use super::{AUTHENTICATE, OURS};
 use crate::clock;
 use crate::http::{Desk, operation, problem, public};
+use crate::limits::Sender;
 use crate::listen::Caller;
 use crate::ops;
 use crate::ops::enroll::{Enroll, RenewSelf};
@@ -44,7 +45,10 @@ pub(super) async fn enter(
         return next.run(request).await;
     }
     match admit(&desk, &caller).await {
-        Ok(_admitted) => next.run(request).await,
+        Ok(_admitted) => {
+            request.extensions_mut().insert(Sender::Admitted);
+            next.run(request).await
+        }
         Err(error) => {
             let asked = format!("{} {path}", request.method());
             desk.pki.note_refusal(&caller.presented, &error, &asked, clock::now());

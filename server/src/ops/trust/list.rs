@@ -29,6 +29,23 @@ impl Operation for TrustList {
     }
 }
 
+/// The newest fingerprint of every certificate that is trusted by name, as far as whoever asks may see it, by
+/// name. It looks into memory alone, and waits for nobody.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Fingerprints {}
+
+impl Operation for Fingerprints {
+    const NAME: &'static str = TrustList::NAME;
+    const ACTION: Action = TrustList::ACTION;
+    type Reply = Vec<String>;
+
+    fn run(self, pki: &Pki, permit: &Permit, _: OffsetDateTime) -> Result<Vec<String>, Error> {
+        let entries = pki.gate().set().now()?.entries();
+        let seen = entries.iter().filter(|entry| view::is_within(permit.scope(), &entry.record.rights));
+        Ok(seen.filter_map(|entry| Some(entry.record.fingerprints().first()?.to_string())).collect())
+    }
+}
+
 /// The one entry that a word means.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct TrustShow {
