@@ -56,8 +56,9 @@ pub fn with_revoked(bench: &mut Bench, site: &mut Site) -> Vec<Row> {
     none.end(&fresh);
     some.end(site);
     imported.end(&importer);
-    let work =
-        |what: &str| format!("mTLS handshakes, each with one authorised request, {CLIENTS} clients, {what}");
+    let work = |what: &str| {
+        format!("mTLS handshakes, each with one authorised request, {CLIENTS} P-256 clients, {what}")
+    };
     let last = bench.step() == Some(bench.scale().revoked().len() - 1);
     let row = |what: &str, pairs: &Pairs| {
         let limit = "a new CA with none revoked, before and after each";

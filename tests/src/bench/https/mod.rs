@@ -1,5 +1,6 @@
 //! The HTTPS listener, asked by clients with certificates that run on the same processors.
 
+mod bare;
 mod handshakes;
 mod refusing;
 mod requests;
@@ -30,6 +31,12 @@ pub struct Https {
     address: SocketAddr,
     client: Arc<ClientConfig>,
     serving: Serving,
+}
+
+/// What a client shows.
+struct Shown {
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
 }
 
 /// A connection, its handshake not yet begun.
@@ -80,12 +87,7 @@ impl Https {
 
     /// A connection of a client.
     fn connect(&self, client: &Arc<ClientConfig>) -> io::Result<Connection> {
-        let stream = TcpStream::connect(self.address)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        let name = ServerName::from(self.address.ip());
-        let session = ClientConnection::new(client.clone(), name).map_err(io::Error::other)?;
-        Ok(StreamOwned::new(session, stream))
+        connect(self.address, client)
     }
 
     /// A client that the service trusts, with a connection that is kept.
@@ -94,13 +96,19 @@ impl Https {
     }
 }
 
+/// A connection of a client to a server.
+fn connect(address: SocketAddr, client: &Arc<ClientConfig>) -> io::Result<Connection> {
+    let stream = TcpStream::connect(address)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let name = ServerName::from(address.ip());
+    let session = ClientConnection::new(client.clone(), name).map_err(io::Error::other)?;
+    Ok(StreamOwned::new(session, stream))
+}
+
 /// Issues a certificate and returns a client that shows it.
 fn issued_to(site: &Site, name: &str) -> Arc<ClientConfig> {
-    let sandbox = site.sandbox();
-    sandbox.pki(["issue-client", name]).success();
-    let read = |ending: &str| std::fs::read(sandbox.file(&format!("{name}.{ending}"))).expect("a new file");
-    let chain = vec![CertificateDer::from_pem_slice(&read("crt")).expect("a certificate")];
-    let key = PrivateKeyDer::from_pem_slice(&read("key")).expect("a key");
+    let Shown { chain, key } = issued(site, name);
     let provider = Arc::new(aws_lc_rs::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&[&TLS13])
@@ -112,6 +120,17 @@ fn issued_to(site: &Site, name: &str) -> Arc<ClientConfig> {
     // A resumed session is no new handshake.
     config.resumption = Resumption::disabled();
     Arc::new(config)
+}
+
+/// Issues a certificate to a new key.
+fn issued(site: &Site, name: &str) -> Shown {
+    let sandbox = site.sandbox();
+    // Their keys are P-256: what is measured is the service, and by such a key it has the least to do.
+    sandbox.pki(["issue-client", name, "--key-type", "p256"]).success();
+    let read = |ending: &str| std::fs::read(sandbox.file(&format!("{name}.{ending}"))).expect("a new file");
+    let chain = vec![CertificateDer::from_pem_slice(&read("crt")).expect("a certificate")];
+    let key = PrivateKeyDer::from_pem_slice(&read("key")).expect("a key");
+    Shown { chain, key }
 }
 
 /// Sends a request on a connection and reads the answer into `buffer`: its status and its length.

@@ -1,11 +1,15 @@
 //! Requests on connections that are kept: authorised ones, and certificates signed.
 
 use std::io::{Read, Write};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustls::ClientConfig;
 use server::ops::issue::Issue;
 
-use super::{Connection, Https, ask, status};
+use super::bare::Bare;
+use super::{Connection, Https, ask, connect, issued, status};
 use crate::bench::client::crowd;
 use crate::bench::limits::{Act, Curve, signing_rate};
 use crate::bench::machine::processors;
@@ -26,50 +30,65 @@ pub fn keep_alive(bench: &mut Bench) -> Vec<Row> {
     let rounds = bench.scale().pick(5, 3, 1);
     let time = Duration::from_millis(bench.scale().pick(2_000, 500, 20));
     let site = Site::fresh(Curve::P256);
+    let bare = Bare::new(issued(&site, "bare"));
     let https = Https::serve(&site);
-    let rates: Samples = (0..rounds).map(|_| https.requests(time)).collect();
+    let (answer, mut pairs) = (https.answer(), Pairs::default());
+    for _ in 0..rounds {
+        let figure = requests(https.address, &https.client, time);
+        let crowd = || requests(bare.address(), &https.client, time);
+        pairs.push(figure, bare.answering(CONNECTIONS, REQUEST.len(), &answer, crowd));
+    }
     https.end(&site);
     let work = format!("authorised requests over HTTPS, {CONNECTIONS} connections that are kept");
+    let limit = "the same octets to and fro, by a server that speaks TLS and does nothing else";
     vec![
-        Row::median(work, Unit::PerSecond, &rates)
+        Row::pairs(work, Unit::PerSecond, &pairs, limit)
             .target_of(Some(40_000.0), "the client on the same processors"),
     ]
 }
 
 impl Https {
-    /// Requests answered a second, over about `time`.
-    fn requests(&self, time: Duration) -> f64 {
-        let threads = processors();
-        let share = CONNECTIONS.div_ceil(threads);
-        let work = || {
-            let mut buffer = Vec::new();
-            let mut connections: Vec<(Connection, usize)> = Vec::new();
-            for _ in 0..share {
-                let mut connection = self.connect(&self.client).expect("a connection");
-                let (status, length) = ask(&mut connection, REQUEST, &mut buffer).expect("an answer");
-                assert!(status == 200, "{}", String::from_utf8_lossy(&buffer));
-                connections.push((connection, length));
-            }
-            let (begun, mut done) = (Instant::now(), 0u32);
-            while begun.elapsed() < time {
-                for (connection, _) in &mut connections {
-                    connection.write_all(REQUEST).expect("a connection that is kept");
-                }
-                for (connection, length) in &mut connections {
-                    // The same answer each time: no head has to be read to know its end.
-                    buffer.resize(*length, 0);
-                    connection.read_exact(&mut buffer).expect("an answer");
-                    assert!(status(&buffer).expect("a status") == 200);
-                    done += 1;
-                }
-            }
-            f64::from(done) / begun.elapsed().as_secs_f64()
-        };
-        std::thread::scope(|scope| {
-            let running: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-            running.into_iter().map(|thread| thread.join().expect("it asks")).sum()
-        })
+    /// What the request is answered.
+    fn answer(&self) -> Vec<u8> {
+        let mut buffer = Vec::new();
+        let mut connection = self.connect(&self.client).expect("a connection");
+        ask(&mut connection, REQUEST, &mut buffer).expect("an answer");
+        buffer
     }
+}
+
+/// Requests answered a second, over about `time`.
+fn requests(address: SocketAddr, client: &Arc<ClientConfig>, time: Duration) -> f64 {
+    let threads = processors().min(CONNECTIONS);
+    let share = |number: usize| CONNECTIONS / threads + usize::from(number < CONNECTIONS % threads);
+    let work = |share: usize| {
+        let mut buffer = Vec::new();
+        let mut connections: Vec<(Connection, usize)> = Vec::new();
+        for _ in 0..share {
+            let mut connection = connect(address, client).expect("a connection");
+            let (status, length) = ask(&mut connection, REQUEST, &mut buffer).expect("an answer");
+            assert!(status == 200, "{}", String::from_utf8_lossy(&buffer));
+            connections.push((connection, length));
+        }
+        let (begun, mut done) = (Instant::now(), 0u32);
+        while begun.elapsed() < time {
+            for (connection, _) in &mut connections {
+                connection.write_all(REQUEST).expect("a connection that is kept");
+            }
+            for (connection, length) in &mut connections {
+                // The same answer each time: no head has to be read to know its end.
+                buffer.resize(*length, 0);
+                connection.read_exact(&mut buffer).expect("an answer");
+                assert!(status(&buffer).expect("a status") == 200);
+                done += 1;
+            }
+        }
+        f64::from(done) / begun.elapsed().as_secs_f64()
+    };
+    std::thread::scope(|scope| {
+        let running: Vec<_> = (0..threads).map(|number| scope.spawn(move || work(share(number)))).collect();
+        running.into_iter().map(|thread| thread.join().expect("it asks")).sum()
+    })
 }
 
 /// Certificates signed from requests that come over HTTPS, durable before they are answered.
