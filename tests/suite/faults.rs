@@ -2,11 +2,22 @@
 //!
 //! The short form strikes a few evenly spread points of every operation. The whole matrix
 //! (`tests/full`) strikes every one and prints the table of `docs/faults.md`; the variable
-//! `PKI_FAULTS` holds it to some operations, as in `PKI_FAULTS=issue-client,revoke`.
+//! `PKI_FAULTS` holds both to some operations, as in `PKI_FAULTS=issue-client,revoke`.
 
-use tests::faults::{Doing, Fault, Matrix, Row, all_operations, table};
+use tests::faults::{Doing, Fault, Matrix, Operation, Row, all_operations, table};
 
 const FAULTS: [Fault; 3] = [Fault::Kill, Fault::SyncFails, Fault::DiskFull];
+
+/// The operations that are asked for.
+fn wanted() -> Vec<&'static Operation> {
+    let names = std::env::var("PKI_FAULTS").ok();
+    let names: Option<Vec<&str>> = names.as_deref().map(|names| names.split(',').collect());
+    let is_wanted =
+        |operation: &&Operation| names.as_ref().is_none_or(|names| names.contains(&operation.name));
+    let wanted: Vec<_> = all_operations().filter(is_wanted).collect();
+    assert!(!wanted.is_empty(), "no such operation");
+    wanted
+}
 
 fn judge(rows: &[Row]) {
     let failures: Vec<&str> = rows.iter().flat_map(|row| &row.failures).map(String::as_str).collect();
@@ -16,7 +27,7 @@ fn judge(rows: &[Row]) {
 #[test]
 fn a_few_points_of_every_operation() {
     let mut rows = Vec::new();
-    for (number, operation) in all_operations().enumerate() {
+    for (number, operation) in wanted().into_iter().enumerate() {
         // An archive's passphrase costs a second each time, and a service has to be started.
         let slow =
             ["backup", "restore"].contains(&operation.name) || matches!(operation.doing, Doing::Served(_));
@@ -24,7 +35,7 @@ fn a_few_points_of_every_operation() {
         rows.extend(Matrix::Spread(if slow { 1 } else { 2 }).of(operation.name, &[Fault::Kill, other]));
     }
     // A single point may be a call that the index's own thread makes in one run and not in the next.
-    for operation in all_operations() {
+    for operation in wanted() {
         let struck: usize =
             rows.iter().filter(|row| row.operation == operation.name).map(|row| row.struck).sum();
         assert!(struck > 0, "{}: no fault happened", operation.name);
@@ -45,15 +56,10 @@ fn an_issuance_is_finished_by_the_same_command_wherever_it_was_killed() {
 #[ignore = "tests/full: every call of every operation"]
 #[expect(clippy::print_stdout, reason = "the table is what one runs it for")]
 fn every_point_of_every_operation() {
-    let wanted = std::env::var("PKI_FAULTS").ok();
-    let wanted: Option<Vec<&str>> = wanted.as_deref().map(|names| names.split(',').collect());
     let mut rows = Vec::new();
-    for operation in all_operations() {
-        if wanted.as_ref().is_none_or(|names| names.contains(&operation.name)) {
-            rows.extend(Matrix::Whole.of(operation.name, &FAULTS));
-        }
+    for operation in wanted() {
+        rows.extend(Matrix::Whole.of(operation.name, &FAULTS));
     }
-    assert!(!rows.is_empty(), "no such operation");
     println!("{}", table(&rows));
     judge(&rows);
 }

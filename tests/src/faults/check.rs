@@ -161,7 +161,9 @@ fn kept(operation: &Operation, sandbox: &Sandbox, before: &Before) -> Result<(),
 
 /// Files that a next run should have swept away.
 fn leftovers(sandbox: &Sandbox) -> Vec<PathBuf> {
-    let files = sandbox.contents().into_keys();
+    // The user's own: who they are to services, and which they know.
+    let own = std::fs::read_dir(sandbox.home().join(".config/pki")).into_iter().flatten().flatten();
+    let files = sandbox.contents().into_keys().chain(own.map(|entry| entry.path()));
     files.filter(|path| path.to_string_lossy().contains(".pki-tmp-")).collect()
 }
 

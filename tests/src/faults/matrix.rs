@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::{Program, Sandbox};
 
-use super::strike::{record, strike};
+use super::strike::{Struck, record, strike};
 use super::{Before, Fault, Operation, Point, check, operation};
 
 /// How often a point is tried whose call is not made.
@@ -104,12 +104,15 @@ fn strike_all(
             let struck = (0..TRIES).any(|_| {
                 let sandbox = prepared.copied();
                 let (ended, struck) = strike(operation, &sandbox, fault, &point);
+                if struck == Struck::Elsewhere {
+                    return false;
+                }
                 if let Err(cause) = check(operation, &sandbox, before, fault, &ended) {
                     let run = format!("{}, {} at {point}", operation.name, fault.name());
                     let mut found = found.lock().expect("no thread panics with it");
                     found.2.push(format!("{run}: {cause}\nthe struck run:\n{ended}"));
                 }
-                struck
+                struck == Struck::There
             });
             let mut found = found.lock().expect("no thread panics with it");
             match struck {

@@ -1,6 +1,6 @@
 //! Faults on purpose: an operation is stopped at every call that changes the disk, and the PKI must be whole.
 //!
-//! `operations` and `admission` are tables of operations; a new one is one row. `proof` has what they judge by.
+//! `operations`, `succession`, `admission` and `elsewhere` are tables of operations; a new one is one row. `proof` has what they judge by.
 //! `strike` runs an operation under
 //! strace: a few times to record its calls, then once for each call with a fault injected at it; `trace` tells
 //! the calls apart. `check`
@@ -13,12 +13,14 @@
 
 mod admission;
 mod check;
+mod elsewhere;
 mod matrix;
 mod operation;
 mod operations;
 mod power;
 mod proof;
 mod strike;
+mod succession;
 mod trace;
 
 pub use check::{Before, check};
@@ -30,7 +32,8 @@ pub use trace::{Fault, Name, Point, Recording};
 
 /// Every operation that the matrix covers.
 pub fn all_operations() -> impl Iterator<Item = &'static Operation> {
-    operations::OPERATIONS.iter().chain(&admission::OPERATIONS)
+    let certificates = operations::OPERATIONS.iter().chain(&succession::OPERATIONS);
+    certificates.chain(&admission::OPERATIONS).chain(&elsewhere::OPERATIONS)
 }
 
 /// The operation of this name.

@@ -29,6 +29,8 @@ pub struct Operation {
 pub enum Doing {
     /// By `pki` with these arguments, in the folder commands run in. No service runs.
     Command(&'static [&'static str]),
+    /// By this shell script, in the folder commands run in. No service runs. `$PKI` is the program.
+    Script(&'static str),
     /// By this shell script, while a service runs that is started before and stopped afterwards, in a
     /// network of its own. `$PKI` is the program; HTTPS is at port 8443.
     Served(&'static str),
@@ -36,6 +38,13 @@ pub enum Doing {
 
 /// Where the service listens for trusted clients, in a network of its own.
 pub(super) const HTTPS: &str = "127.0.0.1:8443";
+
+/// Runs the script.
+const SCRIPT: &str = "\
+umask 022
+PKI=$1; export PKI
+exec sh -c \"$2\"
+";
 
 /// Starts the service, waits for both of its listeners, runs the script, stops the service. What the
 /// service said follows on standard error.
@@ -63,7 +72,7 @@ impl Operation {
     pub fn arguments(&self) -> &'static [&'static str] {
         match self.doing {
             Doing::Command(arguments) => arguments,
-            Doing::Served(_) => &[],
+            Doing::Script(_) | Doing::Served(_) => &[],
         }
     }
 
@@ -86,6 +95,10 @@ impl Operation {
         match self.doing {
             Doing::Command(arguments) => {
                 std::iter::once(program).chain(arguments.iter().map(OsString::from)).collect()
+            }
+            Doing::Script(script) => {
+                let own = ["sh", "-c", SCRIPT, "sh"].map(OsString::from);
+                own.into_iter().chain([program, script.into()]).collect()
             }
             Doing::Served(script) => {
                 let own = ["--net", "sh", "-c", SERVED, "sh"].map(OsString::from);

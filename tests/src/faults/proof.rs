@@ -63,10 +63,34 @@ pub(super) fn has_status(sandbox: &Sandbox, name: &str, status: &str) -> Result<
 /// OpenSSL accepts the certificate with every list, its key fits, and its three files are there.
 pub(super) fn accepted(sandbox: &Sandbox, purpose: Purpose, name: &str) -> Result<(), String> {
     good(openssl_verify(sandbox, purpose, name))?;
-    let of_key = good(openssl(sandbox, ["pkey", "-in", &format!("{name}.key"), "-pubout"]))?;
-    let certificate = format!("{name}.crt");
+    fits(sandbox, name)
+}
+
+/// The key is that of the certificate, whose files have this path up to their endings.
+pub(super) fn fits(sandbox: &Sandbox, path: &str) -> Result<(), String> {
+    let of_key = good(openssl(sandbox, ["pkey", "-in", &format!("{path}.key"), "-pubout"]))?;
+    let certificate = format!("{path}.crt");
     let of_certificate = good(openssl(sandbox, ["x509", "-in", &certificate, "-noout", "-pubkey"]))?;
     holds(of_key.stdout == of_certificate.stdout, "key and certificate do not fit")
+}
+
+/// How many certificates of a name there are.
+pub(super) fn copies(sandbox: &Sandbox, name: &str) -> Result<usize, String> {
+    Ok(certificates(sandbox, name)?.len())
+}
+
+/// Makes a request for a certificate, `NAME.csr` and `NAME.key`.
+pub(super) fn requested(sandbox: &Sandbox, name: &str) {
+    let (key, request, subject) = (format!("{name}.key"), format!("{name}.csr"), format!("/CN={name}"));
+    let words = ["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj"];
+    let further = [subject.as_str(), "-keyout", &key, "-out", &request];
+    openssl(sandbox, words.iter().chain(&further)).success();
+}
+
+/// The authorities, as the store has them.
+pub(super) fn authorities(sandbox: &Sandbox) -> Result<Vec<serde_json::Value>, String> {
+    let listed = good(sandbox.pki(["ca", "list", "--json"]))?;
+    serde_json::from_str(&listed.stdout).map_err(|error| format!("not JSON ({error}): {listed}"))
 }
 
 /// OpenSSL refuses the certificate by the published lists.
@@ -87,9 +111,8 @@ pub(super) fn issues(sandbox: &Sandbox, further: &[&str]) -> Result<(), String> 
 
 /// Whether there is a new generation; exactly one is current at any time.
 pub(super) fn rotated(sandbox: &Sandbox) -> Result<bool, String> {
-    let listed = good(sandbox.pki(["ca", "list", "--json"]))?.json();
-    let issuing: Vec<_> =
-        listed.as_array().into_iter().flatten().filter(|one| one["role"] == "issuing").collect();
+    let mut issuing = authorities(sandbox)?;
+    issuing.retain(|one| one["role"] == "issuing" && one["state"] != "awaiting-certificate");
     let current = issuing.iter().filter(|one| one["state"] == "current").count();
     holds(current == 1, "there is not one current generation")?;
     Ok(issuing.len() > 1)

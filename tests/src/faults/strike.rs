@@ -14,7 +14,7 @@ use crate::trouble::is_held;
 use crate::{Output, Sandbox};
 
 use super::Operation;
-use super::trace::{CALLS, Fault, Name, Point, Recording, calls, recording};
+use super::trace::{CALLS, Fault, Name, Point, Recording, calls, recording, struck_a_file};
 
 /// How long anything here may take.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -34,8 +34,19 @@ pub fn record(operation: &Operation, prepared: &Sandbox, times: usize) -> Result
     Ok(recording(&runs.collect::<Result<Vec<_>, _>>()?))
 }
 
-/// Runs the operation with a fault at one point. The second value says whether the fault happened.
-pub fn strike(operation: &Operation, sandbox: &Sandbox, fault: Fault, point: &Point) -> (Output, bool) {
+/// Whether the fault happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Struck {
+    /// It did.
+    There,
+    /// It did, but at a call where it can't happen: what came of it says nothing.
+    Elsewhere,
+    /// It did not.
+    Nowhere,
+}
+
+/// Runs the operation with a fault at one point.
+pub fn strike(operation: &Operation, sandbox: &Sandbox, fault: Fault, point: &Point) -> (Output, Struck) {
     let files = Files::of(sandbox);
     let options = injected(sandbox, fault.injection(), point);
     let ended = match &point.after {
@@ -56,6 +67,13 @@ pub fn strike(operation: &Operation, sandbox: &Sandbox, fault: Fault, point: &Po
                     .any(|line| line.ends_with("= ?") || line.ends_with("<unfinished ...>"))
         }
         Fault::SyncFails | Fault::DiskFull => trace.contains("(INJECTED)"),
+    };
+    // A write that is told by its place alone may be another thread's, to a socket.
+    let blurred = fault == Fault::DiskFull && point.name == Name::Any;
+    let struck = match struck {
+        true if blurred && !struck_a_file(&trace, sandbox.root()) => Struck::Elsewhere,
+        true => Struck::There,
+        false => Struck::Nowhere,
     };
     files.remove();
     (ended, struck)

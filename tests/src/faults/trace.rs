@@ -61,12 +61,6 @@ impl Fault {
         }
     }
 
-    /// Whether it happens at this call and at no other. A write that is told by nothing but its place may be
-    /// one to a socket or to another thread, and no disk is too full for those.
-    fn reaches(self, point: &Point) -> bool {
-        self.strikes(&point.call) && !(self == Fault::DiskFull && point.name == Name::Any)
-    }
-
     pub(super) fn injection(self) -> &'static str {
         match self {
             Fault::Kill => "signal=KILL",
@@ -121,18 +115,24 @@ pub struct Recording {
     pub points: Vec<Point>,
     /// The calls that cannot be struck, because an earlier one always takes their place.
     pub hidden: Vec<Point>,
+    /// Of both, the writes to what is no file below the sandbox, a socket mostly: no disk is too full for those.
+    pub elsewhere: BTreeSet<Point>,
 }
 
 impl Recording {
     /// The points at which `fault` can happen.
     pub fn points_of(&self, fault: Fault) -> Vec<Point> {
-        self.points.iter().filter(|point| fault.reaches(point)).cloned().collect()
+        self.of(fault, &self.points)
     }
 
     /// The calls at which `fault` could happen, but that are out of reach.
     pub fn hidden_of(&self, fault: Fault) -> Vec<Point> {
-        let blurred = self.points.iter().filter(|point| !fault.reaches(point));
-        self.hidden.iter().chain(blurred).filter(|point| fault.strikes(&point.call)).cloned().collect()
+        self.of(fault, &self.hidden)
+    }
+
+    fn of(&self, fault: Fault, points: &[Point]) -> Vec<Point> {
+        let room = |point: &Point| fault != Fault::DiskFull || !self.elsewhere.contains(point);
+        points.iter().filter(|point| fault.strikes(&point.call) && room(point)).cloned().collect()
     }
 }
 
@@ -197,13 +197,38 @@ fn names(call: &str, arguments: &str, root: &Path) -> Vec<Name> {
     names
 }
 
+/// Whether what a write goes to is a file below the sandbox.
+fn is_file(names: &[Name]) -> bool {
+    names.iter().any(|name| matches!(name, Name::Path(_)))
+}
+
+/// Whether the call that was made to fail was about a file below the sandbox. In a trace it is one line, or one
+/// that ends unfinished and another that takes it up.
+pub(super) fn struck_a_file(trace: &str, root: &Path) -> bool {
+    let mut begun: BTreeMap<&str, &str> = BTreeMap::new();
+    for line in trace.lines() {
+        let Some((thread, rest)) = line.split_once(' ') else { continue };
+        let rest = rest.trim_start();
+        let whole = match rest.starts_with("<... ") {
+            true => begun.get(thread).copied().unwrap_or_default(),
+            false => rest,
+        };
+        begun.insert(thread, whole);
+        if line.contains("(INJECTED)") {
+            let about = |(call, arguments)| is_file(&names(call, arguments, root));
+            return whole.split_once('(').is_some_and(about);
+        }
+    }
+    false
+}
+
 /// How many calls before one that has no name of its own are tried to count from.
 const ANCHORS: usize = 4;
 
 /// Makes points of the calls of the first of several runs: by the best name that every run knew the call
 /// by, if no call before it was known by the same.
 pub(super) fn recording(runs: &[Vec<Made>]) -> Recording {
-    let mut recording = Recording { points: Vec::new(), hidden: Vec::new() };
+    let mut recording = Recording { points: Vec::new(), hidden: Vec::new(), elsewhere: BTreeSet::new() };
     let Some(first) = runs.first() else { return recording };
     let found = first_points(runs, &vec![0; runs.len()]);
     for (at, made) in first.iter().enumerate().filter(|(_, made)| made.changes) {
@@ -218,10 +243,18 @@ pub(super) fn recording(runs: &[Vec<Made>]) -> Recording {
             Some(Point { after: Some(Box::new(anchor.clone())), ..point })
         };
         let point = found[at].clone();
-        match point.or_else(|| earlier(true).chain(earlier(false)).find_map(counted_from)) {
-            Some(point) => recording.points.push(point),
-            None => recording.hidden.extend(points(first).swap_remove(at).into_iter().next()),
+        let point = point.or_else(|| earlier(true).chain(earlier(false)).find_map(counted_from));
+        let (found, point) = match point {
+            Some(point) => (&mut recording.points, point),
+            None => match points(first).swap_remove(at).into_iter().next() {
+                Some(point) => (&mut recording.hidden, point),
+                None => continue,
+            },
+        };
+        if !is_file(&made.names) {
+            recording.elsewhere.insert(point.clone());
         }
+        found.push(point);
     }
     recording
 }
@@ -296,6 +329,11 @@ mod tests {
             calls(&trace, Path::new("/s"))
         };
         let found = recording(&[run("17"), run("18")]);
+        let full = found.points_of(Fault::DiskFull);
+        assert_eq!(
+            shown(&full),
+            ["pwrite64 1 of pki/store/index/db", "pwrite64 1 of pki/store/journal/1.seg",]
+        );
         let expected = [
             "pwrite64 1 of pki/store/index/db",
             "pwrite64 1 of pki/store/journal/1.seg",
@@ -313,5 +351,31 @@ mod tests {
         assert_eq!(shown(&recording(&[once(), once()]).points), ["fsync 1 of pki/ca.crl"]);
         // What another run does not do is out of reach.
         assert_eq!(shown(&recording(&[once(), Vec::new()]).hidden), ["fsync 1 of pki/ca.crl"]);
+    }
+
+    #[test]
+    fn a_full_disk_fails_no_write_but_one_to_a_file() {
+        // Two files whose names differ from run to run, and a socket: told by their place alone.
+        let run = |serial: &str| {
+            let trace = format!(
+                "10 write(4</s/{serial}.crt>, \"x\", 1) = 1\n10 write(5<socket:[7]>, \"</s/x>\", 5) = 5\n\
+                 10 write(6</s/{serial}.key>, \"x\", 1) = 1\n"
+            );
+            calls(&trace, Path::new("/s"))
+        };
+        let found = recording(&[run("17"), run("18")]);
+        assert_eq!(shown(&found.points), ["write 1", "write 2", "write 3"]);
+        assert_eq!(shown(&found.points_of(Fault::DiskFull)), ["write 1", "write 3"]);
+        assert_eq!(found.points_of(Fault::Kill).len(), 3);
+
+        let (file, socket) = ("write(4</s/19.crt>, \"x\", 1", "write(5<socket:[7]>, \"</s/x>\", 5");
+        let failed = "= -1 ENOSPC (No space left on device) (INJECTED)";
+        for (call, expected) in [(file, true), (socket, false)] {
+            let whole = format!("10 {call}) {failed}\n");
+            assert_eq!(struck_a_file(&whole, Path::new("/s")), expected, "{whole}");
+            let parts =
+                format!("10 {call} <unfinished ...>\n11 {socket}) = 5\n10 <... write resumed>) {failed}\n");
+            assert_eq!(struck_a_file(&parts, Path::new("/s")), expected, "{parts}");
+        }
     }
 }
