@@ -105,6 +105,15 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// The operating system gives this process too few threads, or too little memory for them.
+    #[error("the store {} can't be opened without its threads", path.display())]
+    Threads {
+        /// The store's directory.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
     /// A file could not be placed or read.
     #[error(transparent)]
     File(#[from] FileError),

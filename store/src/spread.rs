@@ -1,7 +1,10 @@
 //! Does things on several threads: the same to many, or two at once.
 //!
-//! What this refuses: to depend on a thread. Where the system gives none, whoever asked does all of it.
+//! What this refuses: to depend on a thread. Where the system gives none, whoever asked does all of it. Those
+//! who do depend on theirs, sled and tokio among them, break down or wait for ever without: for them
+//! [`room_for`] asks beforehand.
 
+use std::io;
 use std::panic::resume_unwind;
 use std::sync::{Mutex, PoisonError};
 use std::thread::{Builder, available_parallelism, scope};
@@ -42,6 +45,20 @@ pub fn both<A: Send, B>(one: impl Fn() -> A + Sync, other: impl FnOnce() -> B) -
             (thread.join().unwrap_or_else(|panic| resume_unwind(panic)), other)
         }
         Err(_) => (one(), other()),
+    })
+}
+
+/// Whether the system would give this process so many threads more: they are started, all at once, and end.
+///
+/// Twice as many, because one that has ended counts for a moment longer than can be waited for: those that are
+/// started next find room beside all of these.
+pub fn room_for(threads: usize) -> io::Result<()> {
+    let gate = Mutex::new(());
+    scope(|scope| {
+        let _closed = gate.lock().unwrap_or_else(PoisonError::into_inner);
+        let waits = || drop(gate.lock());
+        (0..2 * threads)
+            .try_for_each(|_| Builder::new().name("room".to_owned()).spawn_scoped(scope, waits).map(|_| ()))
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
@@ -47,10 +47,16 @@ impl Service {
         arguments: &[&str],
         environment: &[(&str, &str)],
     ) -> Service {
-        let log = sandbox.root().join(format!("service-{}.log", address.replace(':', "-")));
-        let file = std::fs::File::create(&log).expect("a writable folder");
         let mut command = sandbox.command(arguments);
         command.envs(environment.iter().copied());
+        Service::launch_as(sandbox, address, command)
+    }
+
+    /// As [`Service::launch`], by a command of one's own.
+    #[track_caller]
+    pub fn launch_as(sandbox: &Sandbox, address: String, mut command: Command) -> Service {
+        let log = sandbox.root().join(format!("service-{}.log", address.replace(':', "-")));
+        let file = std::fs::File::create(&log).expect("a writable folder");
         command.stdout(file.try_clone().expect("a second handle")).stderr(file).stdin(Stdio::null());
         let child = command.spawn().expect("the program starts");
         let mut service = Service { child, address, log };
@@ -114,6 +120,13 @@ impl Service {
             assert!(Instant::now() < deadline, "the service does not stop:\n{}", self.log());
             std::thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    /// How it ended, if it has: the signal's number and 128 if one ended it.
+    pub fn ended(&mut self) -> Option<i32> {
+        use std::os::unix::process::ExitStatusExt;
+        let status = self.child.try_wait().expect("our own child")?;
+        Some(status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)))
     }
 
     /// Ends it as a power failure would: SIGKILL.

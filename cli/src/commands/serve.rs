@@ -8,6 +8,8 @@ use server::{
     tls::Versions,
 };
 
+use store::spread::{cores, room_for};
+
 use crate::{
     connect,
     context::Context,
@@ -32,6 +34,10 @@ pub struct Args {
     #[command(flatten)]
     pub options: Options,
 }
+
+/// Threads that a service can't do without, beside one for each core: those that follow what changes, that do
+/// what is asked, and that serve the files until the store is open.
+const BESIDE: usize = 6;
 
 /// The options of `serve` and `up`.
 #[derive(Clone, Debug, clap::Args)]
@@ -67,11 +73,14 @@ pub fn serve(
         context.output.warn("INSECURE: PKI_INSECURE_TLS=1 lets clients speak TLS 1.2 with this service");
     }
     let options = ServeOptions { sockets, notify, versions, early, ..ServeOptions::default() };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
-        CommandError::internal("cannot start the service")
+    let failed = |error: std::io::Error| {
+        CommandError::new(Kind::Unavailable, "cannot start the service")
             .because(&error)
-            .hint("check the limits of this user: `ulimit -a`")
-    })?;
+            .hint("check the limits of this user: `ulimit -a`, or TasksMax= of the unit")
+    };
+    // tokio panics where it gets none.
+    room_for(cores() + BESIDE).map_err(failed)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)?;
     let served = runtime.block_on(async {
         let signals = Signals::listen()?;
         server::serve::serve(pki, options, signals.come(), |serving| {

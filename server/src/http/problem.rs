@@ -183,6 +183,7 @@ fn store_kind(error: &store::Error) -> ProblemKind {
         store::Error::Busy { .. }
         | store::Error::Closed
         | store::Error::Locked { .. }
+        | store::Error::Threads { .. }
         | store::Error::Withdrawn { .. } => ProblemKind::Unavailable,
         store::Error::TooLarge { .. } | store::Error::Checkpoint(_) => ProblemKind::Invalid,
         store::Error::Absent { .. } | store::Error::NoEntry { .. } => ProblemKind::NotFound,

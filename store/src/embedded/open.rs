@@ -18,6 +18,7 @@ use super::writer::Writer;
 use super::{Embedded, Inner, indexer};
 use crate::checkpoint::Checkpoint;
 use crate::file::{OnExisting, Visibility, make_dir, place, read_limited, sweep_temporaries};
+use crate::spread::room_for;
 use crate::sync::Mutex;
 use crate::{Error, Sequence, Tip};
 
@@ -72,6 +73,9 @@ pub struct OpenReport {
     pub warnings: Vec<String>,
 }
 
+/// Seven of sled's pool and one that flushes it, the committer and the indexer.
+const THREADS: usize = 10;
+
 const MAX_SMALL_FILE: usize = 64 << 10;
 
 pub(super) fn open(dir: &Path, options: OpenOptions) -> Result<(Embedded, OpenReport), Error> {
@@ -95,6 +99,10 @@ pub(super) fn open(dir: &Path, options: OpenOptions) -> Result<(Embedded, OpenRe
     recover::check_sealed(&journal, last)?;
     let scanned = recover::scan(&journal, last)?;
 
+    // Before the index is opened: without threads of its own sled waits for ever, with too few it breaks down,
+    // and a sound index would be taken for a useless one.
+    let few = |source| Error::Threads { path: dir.to_owned(), source };
+    room_for(THREADS).map_err(few)?;
     // The index's mark is evidence too, so it is read before the end of the journal is judged.
     let index = catchup::open(&layout.index(), &limits);
     let head_found = HeadFile::read(&layout.head())?;
@@ -122,9 +130,9 @@ pub(super) fn open(dir: &Path, options: OpenOptions) -> Result<(Embedded, OpenRe
         shared.desk.verify(Index::clone(&index));
     }
     drop(index);
-    let indexer = indexer::spawn(Arc::clone(&shared)).map_err(Error::io("start the indexer of", dir))?;
+    let indexer = indexer::spawn(Arc::clone(&shared)).map_err(few)?;
     let committer = Committer { shared: Arc::clone(&shared), writer, head_file, head, indexer };
-    let thread = spawn(committer).map_err(Error::io("start the committer of", dir))?;
+    let thread = spawn(committer).map_err(few)?;
     let inner = Inner { shared, thread: Mutex::new(Some(thread)), lock: Mutex::new(Some(lock)) };
     let report = OpenReport { origin, head: tip.sequence, index: index_state, dropped, warnings };
     Ok((Embedded(Arc::new(inner)), report))

@@ -48,6 +48,39 @@ fn now() -> i64 {
 const DAY: i64 = 24 * 60 * 60;
 const YEAR: i64 = 365 * DAY;
 
+/// UTC as computers count it has no second 60: the last one of the day comes twice, so the clock falls by one.
+#[test]
+fn a_leap_second_is_lived_through_twice() {
+    const LAST: &str = "@2016-12-31 23:59:59";
+    let sandbox = Sandbox::new();
+    let clock = Clock::new(&sandbox);
+    let at = |time: &str, words: &[&str]| {
+        clock.set(time);
+        clock.pki(&sandbox, words).success()
+    };
+    at("@2016-12-31 23:59:50", &["init", "--name", "Example", "--key-type", "p256"]);
+    at(LAST, &["issue-client", "alice", "--key-type", "p256"]);
+    at(LAST, &["crl", "publish"]);
+    let first = list(&sandbox);
+    at(LAST, &["revoke", "alice"]);
+    let second = list(&sandbox);
+    at(LAST, &["issue-client", "bob", "--key-type", "p256"]);
+    at("@2017-01-01 00:00:00", &["crl", "publish"]);
+    let third = list(&sandbox);
+    for (before, after) in [(&first, &second), (&second, &third)] {
+        assert!(after.number > before.number, "{after:?} after {before:?}");
+        assert!(after.this_update >= before.this_update, "{after:?} after {before:?}");
+    }
+    assert_eq!((first.serials.len(), third.serials.len()), (0, 1), "{third:?}");
+    let at_that_time = third.this_update.to_string();
+    let words = ["verify", "-attime", &at_that_time, "-crl_check_all", "-CRLfile", "../pki/chain.crl"];
+    let further = ["-CAfile", "../pki/root.crt", "-untrusted", "../pki/ca.crt"];
+    let verdict = |file| openssl(&sandbox, words.iter().chain(&further).chain(&[file]));
+    verdict("bob.crt").success();
+    let revoked = verdict("alice.crt");
+    assert!(revoked.code != 0 && revoked.says("certificate revoked"), "{revoked}");
+}
+
 #[test]
 fn a_clock_that_falls_while_it_runs_takes_no_number_and_no_date_back() {
     for back in ["-3600", "-365d"] {

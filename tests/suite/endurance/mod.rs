@@ -1,6 +1,6 @@
 //! "It runs for years, and one day the disk is full, the clock is wrong, or there are too many of us."
 //!
-//! What befalls a service that runs: its disk (`disks`), its clock (`clocks`), its limits (`limits`), being
+//! What befalls a service that runs: its disk (`disks`), its clock (`clocks`), its limits (`limits`, `scarcity`), being
 //! stopped (`stopping`) and being put back from an old copy (`put_back`). The table of which test shows what
 //! is in `docs/faults.md`.
 
@@ -8,6 +8,7 @@ mod clocks;
 mod disks;
 mod limits;
 mod put_back;
+mod scarcity;
 mod stopping;
 
 use std::path::PathBuf;

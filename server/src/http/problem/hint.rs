@@ -101,6 +101,10 @@ fn sign_again(wanted: &NameConstraints) -> String {
     }
 }
 
+/// What to do where there are too few threads.
+pub const THREADS: &str =
+    "raise the limit on this user's threads: `ulimit -u`, or TasksMax= of the unit; nothing was changed";
+
 /// A store that can't be opened can't be looked into by `pki doctor` either.
 fn store_hint(error: &store::Error) -> &'static str {
     match error {
@@ -112,6 +116,7 @@ fn store_hint(error: &store::Error) -> &'static str {
             "look at the disk, then restart the service; until then nothing is changed, and lists and answers are served"
         }
         store::Error::Full { .. } => "make room on the disk: revocations still go through on the last of it",
+        store::Error::Threads { .. } => THREADS,
         store::Error::Io { .. } | store::Error::File(_) => {
             "look at the owner and mode of what it names, and at the disk"
         }
