@@ -199,12 +199,12 @@ pub fn open_to_serve(directory: &Path, context: &mut Context) -> Result<(Pki, Op
     let early = Early::begin(directory);
     let mut passphrase = passphrase::given(context)?;
     let pki = patiently(directory, context, |context| {
-        let opened = local::open(directory, passphrase.clone(), OpenMode::Service, &context.environment);
+        let opened = local::open(directory, passphrase.clone(), OpenMode::Service, context);
         match opened {
             // A service signs by itself: it needs the passphrase now.
             Err(error) if local::asks_for_passphrase(&error, &context.environment) => {
                 passphrase = local::ask(&context.environment).or(passphrase.take());
-                local::open(directory, passphrase.clone(), OpenMode::Service, &context.environment)
+                local::open(directory, passphrase.clone(), OpenMode::Service, context)
             }
             opened => opened,
         }

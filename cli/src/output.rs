@@ -23,7 +23,7 @@ use std::{
 use serde::Serialize;
 
 pub use escape::escape;
-pub use progress::Progress;
+pub use progress::{Progress, Watched};
 pub use style::{Paint, Style};
 pub use table::{Cell, Column, Table};
 
@@ -85,9 +85,9 @@ impl Stream {
     }
 }
 
-/// Where logs go.
-pub fn log_stream() -> io::Stderr {
-    io::stderr()
+/// Where logs go. A bar that stands in that line gives way, and is drawn again below.
+pub fn log_stream() -> progress::Below<io::Stderr> {
+    progress::Below(io::stderr())
 }
 
 /// Where another program's output goes that we run: standard output is for our data.
@@ -302,11 +302,39 @@ impl Output {
         lines.for_each(|line| self.speak(None, line));
     }
 
-    /// A progress bar over `total` steps: on a terminal only, and not under `--quiet`.
+    /// A progress bar over `total` steps: on a terminal only, and not under `--quiet` or `--json`.
     pub fn progress(&self, total: u64) -> Progress {
-        match (self.speech_stream, self.talk) {
-            (Stream::Terminal { .. }, Talk::Usual) => Progress::shown(total),
-            (Stream::Terminal { .. }, Talk::Quiet) | (Stream::Other, _) => Progress::hidden(),
+        match self.shows_progress() {
+            true => Progress::shown(total),
+            false => Progress::hidden(),
+        }
+    }
+
+    /// A bar of something that goes on by itself, by what `so_far` says of it (steps done, and of how many),
+    /// until what this returns is dropped. Where [`Output::progress`] shows one.
+    pub fn watch(
+        &self,
+        what: &'static str,
+        so_far: impl Fn() -> Option<(u64, u64)> + Send + 'static,
+    ) -> Watched {
+        match self.shows_progress() {
+            true => Watched::bar(what, so_far),
+            false => Watched::hidden(),
+        }
+    }
+
+    /// Says that something is under way, and for how long, until what this returns is dropped.
+    pub fn busy(&self, what: String) -> Watched {
+        match self.shows_progress() {
+            true => Watched::clock(what),
+            false => Watched::hidden(),
+        }
+    }
+
+    fn shows_progress(&self) -> bool {
+        match (self.speech_stream, self.talk, self.format) {
+            (Stream::Terminal { .. }, Talk::Usual, Format::Human) => true,
+            (Stream::Terminal { .. }, Talk::Quiet, _) | (_, _, Format::Json) | (Stream::Other, _, _) => false,
         }
     }
 

@@ -24,6 +24,7 @@ pub mod file;
 mod key;
 mod measure;
 mod memory;
+mod progress;
 pub mod seal;
 mod snapshot;
 pub mod spread;
@@ -48,6 +49,7 @@ pub use entry::{Class, Entry, Epoch, Sequence, Version};
 pub use error::Error;
 pub use key::{Key, KeyRange};
 pub use measure::Measured;
+pub use progress::Progress;
 pub use snapshot::{Snapshot, SnapshotFile};
 pub use table::{Format, Record, Table, Versioned};
 

@@ -40,6 +40,7 @@ mod packaging;
 mod passwd;
 mod paths;
 mod power;
+mod progress;
 mod public_listener;
 mod remote;
 mod renew;

@@ -47,7 +47,7 @@ pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> 
     let given = passphrase::given(context)?;
     let open = |passphrase: Option<Passphrase>, context: &mut Context| {
         connect::patiently(&directory, context, |context| {
-            connect::open(&directory, passphrase.clone(), OpenMode::Command, &context.environment)
+            connect::open(&directory, passphrase.clone(), OpenMode::Command, context)
         })
     };
     let mut pki = open(given, context)?;

@@ -99,12 +99,19 @@ fn run_many(args: &Args, file: &Path, context: &mut Context) -> Result<Outcome, 
         return Err(CommandError::usage(format!("{} names nothing", file.display()))
             .hint("expected a serial, fingerprint or name a line"));
     }
-    let reply = context.connect()?.call(RevokeMany {
+    let connection = context.connect()?;
+    // One question and one answer: how far it is nobody is told, and so no end is foretold.
+    let shown = context
+        .output
+        .busy(format!("{} asked for", view::count(words.len() as u64, "revocation", "revocations")));
+    let reply = connection.call(RevokeMany {
         words,
         reason: args.reason.clone(),
         all: args.all,
         dry_run: args.dry_run,
-    })?;
+    });
+    drop(shown);
+    let reply = reply?;
     let (revoked, already) = (reply.revoked, reply.already);
     let done = if args.dry_run { "would be revoked" } else { "revoked" };
     context.output.reply(&reply, |output| {

@@ -18,6 +18,7 @@ use server::{
     ops::{Error, Operation, backup::BackupRequest},
     pki::{Keys, OpenMode},
 };
+use store::Progress;
 use trust::Action;
 
 use crate::{
@@ -109,22 +110,35 @@ pub fn absent(directory: &Path) -> CommandError {
 pub fn try_open(directory: &Path, context: &Context) -> Result<Tried, CommandError> {
     check_owner(directory)?;
     let passphrase = passphrase::given(context)?;
-    match open(directory, passphrase, OpenMode::Command, &context.environment) {
+    match open(directory, passphrase, OpenMode::Command, context) {
         Ok(pki) => Ok(Tried::Open(Box::new(pki))),
         Err(Error::Store(store::Error::Locked { pid, .. })) => Ok(Tried::Locked { pid }),
         Err(error) => Err(problem(&error).into()),
     }
 }
 
-/// Opens a directory.
+/// Opens a directory. How far an index is that has to be built again is shown meanwhile.
 pub fn open(
     directory: &Path,
     passphrase: Option<Passphrase>,
     mode: OpenMode,
+    context: &Context,
+) -> Result<Pki, Error> {
+    let progress = Progress::default();
+    let seen = progress.clone();
+    let _shown = context.output.watch("building the index again", move || seen.so_far());
+    opened(directory, passphrase, mode, &context.environment, &progress)
+}
+
+fn opened(
+    directory: &Path,
+    passphrase: Option<Passphrase>,
+    mode: OpenMode,
     environment: &Environment,
+    progress: &Progress,
 ) -> Result<Pki, Error> {
     let keys = Keys { passphrase, cost: environment.scrypt };
-    Pki::open(directory, keys, mode, environment.whole_second())
+    Pki::open_watched(directory, keys, mode, environment.whole_second(), progress)
 }
 
 /// Whether an error can be cured by asking on the terminal.
@@ -192,9 +206,10 @@ impl Here {
     fn open_again(&self, passphrase: &Passphrase) -> Result<Pki, CommandError> {
         let began = Instant::now();
         let mut waiting = Waiting::new();
+        let unseen = Progress::default();
         loop {
             let passphrase = Some(passphrase.clone());
-            match open(&self.directory, passphrase, OpenMode::Command, &self.environment) {
+            match opened(&self.directory, passphrase, OpenMode::Command, &self.environment, &unseen) {
                 Ok(pki) => return Ok(pki),
                 Err(Error::Store(store::Error::Locked { pid, .. })) if began.elapsed() < self.wait => {
                     waiting.pause(pid, self.wait);

@@ -8,7 +8,7 @@ use ca::hierarchy::{self, Init, RootKeyPlace};
 use ca::records::KeyPlace;
 use crl::Which;
 use store::file::{Visibility, make_dir};
-use store::{Create, IndexState, OpenOptions, OpenReport, Origin, Store};
+use store::{Create, IndexState, OpenOptions, OpenReport, Origin, Progress, Store};
 use time::OffsetDateTime;
 use trust::{Action, Peer};
 
@@ -34,6 +34,20 @@ impl Pki {
     /// [`DirectoryError`] inside; [`store::Error::Locked`] if another process has it open;
     /// [`ca::keyring::KeyringError::Locked`] for a service whose key needs a passphrase.
     pub fn open(directory: &Path, keys: Keys, mode: OpenMode, now: OffsetDateTime) -> Result<Pki, Error> {
+        Pki::open_watched(directory, keys, mode, now, &Progress::default())
+    }
+
+    /// The same; how far an index is that has to be built again is told meanwhile.
+    ///
+    /// # Errors
+    /// As [`Pki::open`].
+    pub fn open_watched(
+        directory: &Path,
+        keys: Keys,
+        mode: OpenMode,
+        now: OffsetDateTime,
+        progress: &Progress,
+    ) -> Result<Pki, Error> {
         let layout = layout(directory)?;
         let (found, owner) = directory::examine(&layout)?;
         let missing = || DirectoryError::Missing { directory: layout.root().to_owned() };
@@ -45,7 +59,7 @@ impl Pki {
                 return Err(DirectoryError::Broken { directory: layout.root().to_owned(), part }.into());
             }
         }
-        let (store, report) = open_store(&layout, Create::Refuse)?;
+        let (store, report) = open_store(&layout, Create::Refuse, progress)?;
         let pki = Pki::assemble(layout, owner, store, Some(report), keys)?;
         let Some(current) = Current::find(pki.store())? else {
             return Err(DirectoryError::Unfinished { directory: pki.directory().to_owned() }.into());
@@ -167,7 +181,7 @@ impl Pki {
         }
         make_dir(layout.root(), Visibility::Public)?;
         let owner = rustix::process::geteuid().as_raw();
-        let (store, report) = open_store(&layout, Create::IfAbsent)?;
+        let (store, report) = open_store(&layout, Create::IfAbsent, &Progress::default())?;
         let pki = Pki::assemble(layout, owner, store, Some(report), keys)?;
         match Current::find(pki.store())? {
             None => {
@@ -212,8 +226,10 @@ fn layout(directory: &Path) -> Result<Layout, DirectoryError> {
     Ok(Layout::new(root))
 }
 
-fn open_store(layout: &Layout, create: Create) -> Result<(Store, OpenReport), Error> {
-    let (store, report) = Store::open(&layout.store(), OpenOptions::new(create))?;
+fn open_store(layout: &Layout, create: Create, progress: &Progress) -> Result<(Store, OpenReport), Error> {
+    let mut options = OpenOptions::new(create);
+    options.progress = progress.clone();
+    let (store, report) = Store::open(&layout.store(), options)?;
     for warning in &report.warnings {
         tracing::warn!(warning, "the store");
     }

@@ -14,7 +14,7 @@ use super::journal::{Journal, Walk};
 use super::layout::Limits;
 use super::segment::{HEADER, Position};
 use crate::chain::decode_body;
-use crate::{Error, Tip};
+use crate::{Error, Progress, Tip};
 
 /// What became of the index when the store was opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,15 +78,16 @@ pub(crate) fn bring_up(
     check: Check,
     (tip, end): (Tip, Position),
     limits: &Limits,
+    progress: &Progress,
 ) -> Result<(Index, Changes, IndexState), Error> {
     let reason = match opened {
         Opened::Useless(reason) => reason,
-        Opened::Usable(index) => match catch_up(journal, *index, check, (tip, end), limits) {
+        Opened::Usable(index) => match catch_up(journal, *index, check, (tip, end), limits, progress) {
             Ok(brought_up) => return Ok(brought_up),
             Err(error) => reason(error),
         },
     };
-    rebuild(journal, (tip, end), limits, reason)
+    rebuild(journal, (tip, end), limits, progress, reason)
 }
 
 fn catch_up(
@@ -95,6 +96,7 @@ fn catch_up(
     check: Check,
     (tip, end): (Tip, Position),
     limits: &Limits,
+    progress: &Progress,
 ) -> Result<(Index, Changes, IndexState), Error> {
     if check == Check::All || index.bytes() <= SMALL {
         index.verify(&always)?;
@@ -106,7 +108,7 @@ fn catch_up(
             false => Err(foreign(journal, "it follows another journal")),
         };
     }
-    let (index, changes, reached) = follow(journal, index, end, limits)?;
+    let (index, changes, reached) = follow(journal, index, end, limits, progress)?;
     if reached != tip {
         return Err(foreign(journal, "it does not lead to the journal's end"));
     }
@@ -126,8 +128,10 @@ fn follow(
     index: Index,
     end: Position,
     limits: &Limits,
+    progress: &Progress,
 ) -> Result<(Index, Changes, Tip), Error> {
     let begin = index.mark;
+    let way = Way::begin(journal, begin.end, end, progress);
     let (full, filled) = mpsc::sync_channel::<(Changes, Mark)>(0);
     std::thread::scope(|scope| {
         let write = move || {
@@ -137,7 +141,7 @@ fn follow(
         let thread = std::thread::Builder::new().name("store-catchup".to_owned());
         let started = thread.spawn_scoped(scope, write);
         let writer = started.map_err(Error::io("start a thread for", &journal.layout.index()))?;
-        let read = gather(journal, begin, end, limits, &full);
+        let read = gather(journal, begin, end, limits, &way, &full);
         drop(full);
         let index = writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         let (changes, tip) = read?;
@@ -152,6 +156,7 @@ fn gather(
     begin: Mark,
     end: Position,
     limits: &Limits,
+    way: &Way<'_>,
     full: &mpsc::SyncSender<(Changes, Mark)>,
 ) -> Result<(Changes, Tip), Error> {
     let mut now = begin;
@@ -166,6 +171,7 @@ fn gather(
             keyed(&entry, at, limits, &mut changes).map_err(damaged)?;
         }
         now.end = Position { segment: at.segment, offset: at.offset + prefix.size() };
+        way.reach(now.end);
         let is_full = changes.bytes() >= limits.gathered;
         Ok(match is_full && full.send((std::mem::take(&mut changes), now)).is_err() {
             true => Walk::Stop,
@@ -173,6 +179,38 @@ fn gather(
         })
     })?;
     Ok((changes, now.tip))
+}
+
+/// The journal's octets from one place to another, for whoever looks on.
+struct Way<'p> {
+    progress: &'p Progress,
+    from: Position,
+    /// Octets of the segments before each, of those that are passed.
+    before: Vec<u64>,
+}
+
+impl Way<'_> {
+    fn begin<'p>(journal: &Journal, from: Position, end: Position, progress: &'p Progress) -> Way<'p> {
+        let length =
+            |segment| std::fs::metadata(journal.layout.segment(segment)).map_or(0, |found| found.len());
+        let mut before = vec![0];
+        for segment in from.segment..end.segment {
+            before.push(before.last().copied().unwrap_or_default() + length(segment));
+        }
+        let way = Way { progress, from, before };
+        progress.begin(way.octets(end));
+        way
+    }
+
+    fn reach(&self, at: Position) {
+        self.progress.reach(self.octets(at));
+    }
+
+    fn octets(&self, at: Position) -> u64 {
+        let passed =
+            usize::try_from(at.segment - self.from.segment).ok().and_then(|passed| self.before.get(passed));
+        (passed.copied().unwrap_or_default() + at.offset).saturating_sub(self.from.offset)
+    }
 }
 
 /// Adds what an entry does to the index.
@@ -201,6 +239,7 @@ fn rebuild(
     journal: &Journal,
     (tip, end): (Tip, Position),
     limits: &Limits,
+    progress: &Progress,
     reason: String,
 ) -> Result<(Index, Changes, IndexState), Error> {
     let path = journal.layout.index();
@@ -216,7 +255,7 @@ fn rebuild(
         crate::file::remove(&left)?;
     }
     let index = Index::create(&path, limits.index_cache)?;
-    let (index, changes, reached) = follow(journal, index, end, limits)?;
+    let (index, changes, reached) = follow(journal, index, end, limits, progress)?;
     if reached != tip {
         let path = journal.layout.segment(end.segment);
         return Err(Error::damaged(&path, HEADER, "the segments do not continue each other"));

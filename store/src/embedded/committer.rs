@@ -23,7 +23,7 @@ use super::writer::{Writer, is_full};
 use crate::chain::Words;
 use crate::file::{FileError, OnExisting, Visibility, place, remove};
 use crate::sync::thread::{self, JoinHandle};
-use crate::{Entry, Epoch, Error, Key, Tip, Urgency, Version};
+use crate::{Entry, Epoch, Error, Key, Progress, Tip, Urgency, Version};
 
 /// How often a failed index is tried again while nobody commits.
 const HEAL_EVERY: Duration = Duration::from_secs(1);
@@ -260,7 +260,8 @@ impl Committer {
         *view = None;
         let Shared { journal, limits, .. } = &*shared;
         let opened = catchup::open(&self.index_path(), limits);
-        match catchup::bring_up(journal, opened, Check::All, (self.head.tip, self.head.end), limits) {
+        let (at, unseen) = ((self.head.tip, self.head.end), Progress::default());
+        match catchup::bring_up(journal, opened, Check::All, at, limits, &unseen) {
             Ok((index, changes, state)) => {
                 tracing::warn!(?state, "the index was opened again");
                 *view = Some(View::new(index, changes));

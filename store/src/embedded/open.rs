@@ -20,7 +20,7 @@ use crate::checkpoint::Checkpoint;
 use crate::file::{OnExisting, Visibility, make_dir, place, read_limited, sweep_temporaries};
 use crate::spread::room_for;
 use crate::sync::Mutex;
-use crate::{Error, Sequence, Tip};
+use crate::{Error, Progress, Sequence, Tip};
 
 /// What to do where there is no store yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,12 +39,14 @@ pub struct OpenOptions {
     pub create: Create,
     /// How large things may get.
     pub limits: Limits,
+    /// Where it is told how far the index follows the journal, in octets, while it is brought up to it.
+    pub progress: Progress,
 }
 
 impl OpenOptions {
     /// The usual limits.
     pub fn new(create: Create) -> OpenOptions {
-        OpenOptions { create, limits: Limits::default() }
+        OpenOptions { create, limits: Limits::default(), progress: Progress::default() }
     }
 }
 
@@ -118,7 +120,7 @@ pub(super) fn open(dir: &Path, options: OpenOptions) -> Result<(Embedded, OpenRe
         HeadFound::Head(_) | HeadFound::Absent | HeadFound::Unreadable => HEADER,
     })?;
     let (index, changes, index_state) =
-        catchup::bring_up(&journal, index, Check::Small, (tip, end), &limits)?;
+        catchup::bring_up(&journal, index, Check::Small, (tip, end), &limits, &options.progress)?;
     let head = Head { tip, end };
     let head_file = HeadFile::open(&layout.head(), head)?;
     let view = View::new(index, changes);
