@@ -4,6 +4,9 @@
 //! would be let in. A list is kept in `trusted-ca/lists/`, from where it is loaded again after a restart;
 //! what it was is remembered in the store, so that no older file takes its place.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
 use ca::cert::Certificate;
 use crl::ParsedList;
 use serde::{Deserialize, Serialize};
@@ -87,7 +90,7 @@ impl Operation for AuthorityImport {
 
     fn run(self, pki: &Pki, permit: &Permit, now: OffsetDateTime) -> Result<AuthorityImported, Error> {
         let certificates = Certificate::pem_bundle(self.certificates.as_bytes()).map_err(ca::Error::from)?;
-        let lists = match self.lists.trim() {
+        let mut lists = match self.lists.trim() {
             "" => Vec::new(),
             lists => read_lists(lists.as_bytes()).map_err(|error| trust::Error::List(error.into()))?,
         };
@@ -96,8 +99,15 @@ impl Operation for AuthorityImport {
         for certificate in &certificates {
             import(certificate, None, Source::Added, &who, now).map_err(trust::Error::from)?;
         }
+        lists.sort_by_key(|list| Reverse(list.number()));
+        let mut newest: BTreeMap<KeyDigest, &ParsedList> = BTreeMap::new();
         for list in &lists {
-            check(pki, list, &certificates, now)?;
+            newest.entry(check(pki, list, &certificates, now)?).or_insert(list);
+        }
+        // Before an authority is one: wherever this is interrupted, none stands there without its list, which
+        // would let in whomever the list names.
+        for (authority, list) in newest {
+            keep_list(pki, &authority, list)?;
         }
         let mut new = Vec::new();
         for certificate in &certificates {
@@ -114,7 +124,7 @@ impl Operation for AuthorityImport {
                 new.push(key.to_string());
             }
         }
-        pki.take_lists(lists, &who, now, |loaded, list| keep_list(pki, loaded.authority(), list))?;
+        pki.take_lists(lists, &who, now, |_, _| Ok(()))?;
         let state = pki.gate().set().now()?;
         let mut authorities = Vec::new();
         for certificate in &certificates {
@@ -127,8 +137,8 @@ impl Operation for AuthorityImport {
     }
 }
 
-/// Makes sure that a list will count once these authorities are imported.
-fn check(pki: &Pki, list: &ParsedList, new: &[Certificate], now: OffsetDateTime) -> Result<(), Error> {
+/// Makes sure that a list will count once these authorities are imported, and says whose it is.
+fn check(pki: &Pki, list: &ParsedList, new: &[Certificate], now: OffsetDateTime) -> Result<KeyDigest, Error> {
     let state = pki.gate().set().now()?;
     let known = state.authorities().map(|(_, authority)| authority.record.certificate());
     let known = known.collect::<Result<Vec<_>, _>>().map_err(ca::Error::from)?;
@@ -136,8 +146,9 @@ fn check(pki: &Pki, list: &ParsedList, new: &[Certificate], now: OffsetDateTime)
         known.iter().chain(new).map(|certificate| (KeyDigest::of(certificate), certificate)).collect();
     let memory = |key: &KeyDigest| state.memory(key).map(|memory| memory.record.clone());
     let named = all.iter().map(|(key, certificate)| (key, *certificate));
-    trust::authority::LoadedList::verify(list, named, memory, now).map_err(trust::Error::from)?;
-    Ok(())
+    let loaded =
+        trust::authority::LoadedList::verify(list, named, memory, now).map_err(trust::Error::from)?;
+    Ok(*loaded.authority())
 }
 
 /// Keeps a list for the next start.
