@@ -28,13 +28,16 @@ use crate::error::CommandError;
 /// The largest key or pending file that is read.
 const SECRET_LIMIT: usize = 64 * 1024;
 
-/// Puts a file in place, atomically and durably.
+/// Puts a file in place, atomically and durably. What an interrupted command left beside it is cleared away.
 pub fn write(
     path: &Path,
     bytes: &[u8],
     visibility: Visibility,
     on_existing: OnExisting,
 ) -> Result<(), CommandError> {
+    if let Some(folder) = path.parent() {
+        tidy(folder);
+    }
     Ok(store::file::place(path, bytes, visibility, on_existing)?)
 }
 

@@ -89,7 +89,7 @@ fn says_why(fault: Fault, ended: &Output) -> Result<(), String> {
         Fault::SyncFails => "Input/output error",
         Fault::DiskFull => "No space left on device",
     };
-    if ended.code > 9 || (ended.code != 0 && !ended.stderr.contains(cause)) {
+    if ended.code > 9 || (ended.code != 0 && !ended.says(cause)) {
         return Err(format!("the failure does not say why: {ended}"));
     }
     Ok(())

@@ -60,8 +60,14 @@ pub(super) fn install(
 ) -> Result<Rotated, Error> {
     let certificate = Certificate::from_pem(request.pem.as_bytes()).map_err(ca::Error::from)?;
     let (policy, who) = (pki.policy()?, permit.peer().to_string());
-    let rotation = hierarchy::install(pki.store(), pki.keyring(), certificate, &policy, &who, now)?;
-    rotated(pki, &rotation, now)
+    let installed = hierarchy::install(pki.store(), pki.keyring(), certificate, &policy, &who, now);
+    if let Err(ca::Error::State { state: AuthorityState::Current, .. }) = &installed {
+        // It is in force. If it was interrupted right behind its commit, its files are not in place yet.
+        for cause in publish(pki, now) {
+            tracing::warn!(cause, "it is in force, but not all of its files are in place");
+        }
+    }
+    rotated(pki, &installed?, now)
 }
 
 fn rotated(pki: &Pki, rotation: &Rotation, now: OffsetDateTime) -> Result<Rotated, Error> {
