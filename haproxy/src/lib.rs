@@ -1,7 +1,8 @@
 //! What HAProxy in front of us needs: the files it reads, and the words it is told while it runs.
 //!
 //! `haproxy.cfg` beside the sources is the small configuration for one domain, to be edited by hand.
-//! [`render()`] writes larger ones from a [`Site`]; [`bundle`] writes the file with a certificate and its key.
+//! [`render()`] writes larger ones from a [`Site`], which a [`plan::Plan`] makes of what an administrator wrote;
+//! [`check`] finds what is wrong with somebody else's; [`bundle`] writes the file with a certificate and its key.
 //! [`runtime`] talks to the running process.
 //!
 //! What this crate refuses: to know how certificates are issued, and to commit a CA or a CRL to a running
@@ -9,11 +10,14 @@
 //! (haproxy issue 3165). A revocation is in force by the map of [`RevokedKey`]s instead.
 
 pub mod bundle;
+pub mod check;
 mod error;
+pub mod plan;
 mod render;
 mod revoked;
 pub mod runtime;
 mod site;
+pub mod written;
 
 pub use error::Error;
 pub use render::{Rendered, render};

@@ -28,7 +28,7 @@ pub fn render(site: &Site) -> Result<Rendered, Error> {
     site.examine(Limits::STANDARD)?;
     let terminates = site.domains.iter().any(|domain| matches!(domain.route, Route::Terminate { .. }));
     let mut config = Text(String::new());
-    config.global(site);
+    config.global(site, terminates);
     config.plain(site);
     config.dispatcher(site);
     for domain in &site.domains {
@@ -109,17 +109,24 @@ impl Text {
         }
     }
 
-    fn global(&mut self, site: &Site) {
+    fn global(&mut self, site: &Site, terminates: bool) {
         self.lines("# Written by pki from its settings; changes are lost.\n\nglobal\n");
         self.lines("  log stdout format raw local0 info\n");
-        match site.privileges {
-            Privileges::Drop => {
+        let owner = match site.privileges {
+            Privileges::Drop { admin } => {
                 self.lines("  chroot /var/lib/haproxy\n  user haproxy\n  group haproxy\n");
+                // Else the socket is root's, and nobody else's.
+                format!("uid {admin} ")
             }
-            Privileges::Keep => {}
-        }
-        self.line(format_args!("  stats socket {} mode 600 level admin expose-fd listeners", site.admin));
+            Privileges::Keep => String::new(),
+        };
+        let admin = &site.admin;
+        self.line(format_args!("  stats socket {admin} {owner}mode 600 level admin expose-fd listeners"));
         self.lines(GLOBAL);
+        if terminates {
+            self.lines(GLOBAL_OF_TLS);
+        }
+        self.lines(DEFAULTS);
     }
 
     fn plain(&mut self, site: &Site) {
@@ -258,14 +265,18 @@ impl Text {
     }
 }
 
-/// No session is resumed: HAProxy does not look at the lists again when one is.
 const GLOBAL: &str = "  stats timeout 2m
   hard-stop-after 30m
-  ssl-default-bind-options ssl-min-ver TLSv1.2 no-tls-tickets
+";
+
+/// No session is resumed: HAProxy does not look at the lists again when one is.
+const GLOBAL_OF_TLS: &str = "  ssl-default-bind-options ssl-min-ver TLSv1.2 no-tls-tickets
   ssl-default-bind-ciphersuites TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256
   ssl-default-bind-ciphers ECDHE+AESGCM:ECDHE+CHACHA20
   tune.ssl.cachesize 0
+";
 
+const DEFAULTS: &str = "
 defaults
   log global
   option dontlognull

@@ -44,8 +44,12 @@ pub struct Site {
 /// What HAProxy gives up after it has started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Privileges {
-    /// Root's, for user and chroot of Debian's package. It must be started as root.
-    Drop,
+    /// Root's, for user and chroot of Debian's package. It must be started as root. The admin socket is the
+    /// user's `admin`, who is to talk to it.
+    Drop {
+        /// A user id.
+        admin: u32,
+    },
     /// Nothing: it is started as an ordinary user.
     Keep,
 }

@@ -64,6 +64,21 @@ impl Layout {
         self.root.join("acme")
     }
 
+    /// What HAProxy reads, unless a setting says another place.
+    pub fn haproxy(&self) -> PathBuf {
+        self.root.join("haproxy")
+    }
+
+    /// Every live authority's certificate, PEM.
+    pub fn chain(&self) -> PathBuf {
+        self.root.join("chain.crt")
+    }
+
+    /// Every live authority's list, PEM.
+    pub fn chain_lists(&self) -> PathBuf {
+        self.root.join("chain.crl")
+    }
+
     /// What was imported of foreign authorities.
     pub fn trusted_ca(&self) -> PathBuf {
         self.root.join("trusted-ca")

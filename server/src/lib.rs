@@ -5,6 +5,7 @@ pub mod challenge;
 pub mod clock;
 mod counters;
 pub mod dial;
+pub mod fleet;
 pub mod http;
 pub mod jobs;
 pub mod layout;

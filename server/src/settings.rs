@@ -175,6 +175,11 @@ impl Settings {
         self.value(setting).and_then(|value| value.parse().ok()).unwrap_or_default()
     }
 
+    /// Where HAProxy listens for plain HTTP, or for TLS.
+    pub fn haproxy_addresses(&self, setting: Setting) -> Vec<SocketAddr> {
+        self.value(setting).into_iter().flat_map(|all| all.split(',')).flat_map(str::parse).collect()
+    }
+
     /// The base of distribution points.
     pub fn public_url(&self) -> Option<PublicUrl> {
         self.value(Setting::CorePublicUrl)?.parse().ok()

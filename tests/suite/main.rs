@@ -24,6 +24,7 @@ mod export;
 mod faults;
 mod fuzz_corpus;
 mod growth;
+mod haproxy;
 mod help;
 mod histories;
 mod hostile;

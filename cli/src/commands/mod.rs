@@ -18,6 +18,7 @@ mod crl;
 mod doctor;
 mod enroll;
 mod export;
+mod haproxy;
 mod info;
 pub mod init;
 pub mod issue;
@@ -78,6 +79,7 @@ pub enum Command {
     Get(set::GetArgs),
     Authenticate(authenticate::Args),
     Acme(acme::Args),
+    Haproxy(haproxy::Args),
     Completions(completions::Args),
     Man(man::Args),
     #[command(hide = true)]
@@ -119,6 +121,7 @@ impl Command {
             Command::Get(args) => set::get(&args, context),
             Command::Authenticate(args) => authenticate::run(&args, context),
             Command::Acme(args) => acme::run(args, context),
+            Command::Haproxy(args) => haproxy::run(args, context),
             Command::Completions(args) => completions::run(&args, context),
             Command::Man(args) => man::run(&args, context),
             Command::Reference(args) => reference::run(&args, context),

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
 mod bundled;
+mod checked;
 mod forms;
 mod process;
 mod routes;

@@ -123,7 +123,7 @@ pub fn any_site(folder: &Path, issuer: IssuerKey) -> impl Strategy<Value = Site>
     (domains, responder, listeners, any::<bool>()).prop_map(move |(domains, alpn_responder, more, drop)| {
         let mut site = base.clone();
         site.alpn_responder = alpn_responder;
-        site.privileges = if drop { Privileges::Drop } else { Privileges::Keep };
+        site.privileges = if drop { Privileges::Drop { admin: 0 } } else { Privileges::Keep };
         site.https.extend(more.into_iter().filter(|one| one.port() != 443));
         for (d, (names, route, nodes)) in domains.into_iter().enumerate() {
             site.domains.push(Domain {

@@ -157,6 +157,7 @@ operations! {
     ops::crl::RootCrlInstall,
     ops::doctor::Doctor,
     ops::export::Export,
+    ops::haproxy::HaproxyRender,
     ops::info::Info,
     ops::inventory::List,
     ops::inventory::Show,

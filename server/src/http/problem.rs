@@ -2,6 +2,7 @@
 
 mod acme;
 mod hint;
+mod proxy;
 mod trusting;
 
 use ca::key::PrivateKeyError;
@@ -122,9 +123,8 @@ fn kind(error: &Error) -> ProblemKind {
         | Error::NoListener { .. }
         | Error::TooOften(_)
         | Error::Stopping => ProblemKind::Unavailable,
-        Error::Bundle(_) | Error::Runtime { .. } | Error::Served(_) | Error::Time { .. } => {
-            ProblemKind::Internal
-        }
+        Error::Bundle(error) => proxy::kind(error),
+        Error::Runtime { .. } | Error::Served(_) | Error::Time { .. } => ProblemKind::Internal,
         Error::NoProject { .. } | Error::NotHeld { .. } | Error::NotValid { .. } => ProblemKind::NotFound,
         Error::File(_) | Error::Publish { .. } | Error::Seal(_) => ProblemKind::Internal,
         Error::Setting(settings::Error::InClear { .. } | settings::Error::Invalid { .. }) => {

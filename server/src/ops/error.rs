@@ -21,7 +21,7 @@ pub enum Error {
         /// Its subject.
         subject: String,
     },
-    /// A file for HAProxy could not be made.
+    /// Something for HAProxy was refused, or HAProxy did not do it.
     #[error(transparent)]
     Bundle(#[from] haproxy::Error),
     /// The authority refused or failed.

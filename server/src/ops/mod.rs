@@ -21,6 +21,7 @@ pub mod doctor;
 pub mod enroll;
 pub mod error;
 pub mod export;
+pub mod haproxy;
 pub mod info;
 pub mod inventory;
 pub mod issue;

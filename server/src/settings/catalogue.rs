@@ -52,6 +52,18 @@ pub enum Setting {
     CrlRootValidity,
     /// `crl.validity`
     CrlValidity,
+    /// `haproxy.alpn_address`
+    HaproxyAlpnAddress,
+    /// `haproxy.directory`
+    HaproxyDirectory,
+    /// `haproxy.domains`
+    HaproxyDomains,
+    /// `haproxy.http_address`
+    HaproxyHttpAddress,
+    /// `haproxy.https_address`
+    HaproxyHttpsAddress,
+    /// `haproxy.instances`
+    HaproxyInstances,
     /// `local.passphrase_remote`
     LocalPassphraseRemote,
     /// `local.socket_groups`
@@ -104,7 +116,7 @@ const HTTPS_PORT: u16 = 8443;
 
 impl Setting {
     /// Every setting, by name.
-    pub const ALL: [Setting; 26] = [
+    pub const ALL: [Setting; 32] = [
         Setting::AcmeAgreeTos,
         Setting::AcmeCaRoot,
         Setting::AcmeCaUrl,
@@ -124,6 +136,12 @@ impl Setting {
         Setting::CoreTrustCaCertificates,
         Setting::CrlRootValidity,
         Setting::CrlValidity,
+        Setting::HaproxyAlpnAddress,
+        Setting::HaproxyDirectory,
+        Setting::HaproxyDomains,
+        Setting::HaproxyHttpAddress,
+        Setting::HaproxyHttpsAddress,
+        Setting::HaproxyInstances,
         Setting::LocalPassphraseRemote,
         Setting::LocalSocketGroups,
         Setting::LocalTrustFirst,
@@ -159,6 +177,12 @@ impl Setting {
             Setting::CoreTrustCaCertificates => "core.trust_ca_certificates",
             Setting::CrlRootValidity => "crl.root_validity",
             Setting::CrlValidity => "crl.validity",
+            Setting::HaproxyAlpnAddress => "haproxy.alpn_address",
+            Setting::HaproxyDirectory => "haproxy.directory",
+            Setting::HaproxyDomains => "haproxy.domains",
+            Setting::HaproxyHttpAddress => "haproxy.http_address",
+            Setting::HaproxyHttpsAddress => "haproxy.https_address",
+            Setting::HaproxyInstances => "haproxy.instances",
             Setting::LocalPassphraseRemote => "local.passphrase_remote",
             Setting::LocalSocketGroups => "local.socket_groups",
             Setting::LocalTrustFirst => "local.trust_first",
@@ -184,7 +208,13 @@ impl Setting {
             | Setting::CoreExternalAddress
             | Setting::CoreHttpsAddress
             | Setting::CorePublicAddress
-            | Setting::CorePublicUrl => Default::Off,
+            | Setting::CorePublicUrl
+            | Setting::HaproxyAlpnAddress
+            | Setting::HaproxyDirectory
+            | Setting::HaproxyDomains
+            | Setting::HaproxyInstances => Default::Off,
+            Setting::HaproxyHttpAddress => Default::Value("0.0.0.0:80,[::]:80"),
+            Setting::HaproxyHttpsAddress => Default::Value("0.0.0.0:443,[::]:443"),
             Setting::CoreCrlExpired => Default::Value("refuse"),
             Setting::CorePkiMode => Default::Value("auto"),
             Setting::CoreRemoteTokenExpiry => Default::Value("15d"),
@@ -222,6 +252,11 @@ impl Setting {
             | Setting::CoreTrustCaCertificates
             | Setting::LocalPassphraseRemote
             | Setting::LocalTrustFirst => "true or false",
+            Setting::HaproxyAlpnAddress => "IP:PORT",
+            Setting::HaproxyDirectory => "a path",
+            Setting::HaproxyDomains => "NAME[,NAME] pass|terminate [WORD] IP:PORT, separated by semicolons",
+            Setting::HaproxyHttpAddress | Setting::HaproxyHttpsAddress => "IP:PORT, separated by commas",
+            Setting::HaproxyInstances => "SOCKET [master=SOCKET] [https=IP:PORT], separated by semicolons",
             Setting::LocalSocketGroups => "groups, separated by commas",
             Setting::CorePublicUrl => "http URL",
             Setting::CrlRootValidity | Setting::CrlValidity => "a span such as 7d, 36h, 90m",
@@ -269,6 +304,18 @@ impl Setting {
             }
             Setting::CoreTrustCaCertificates => {
                 "Whether a client that a trusted authority signed needs no entry of its own."
+            }
+            Setting::HaproxyAlpnAddress => "Who answers TLS-ALPN-01 challenges behind HAProxy.",
+            Setting::HaproxyDirectory => {
+                "Where the maps and the list of certificates for HAProxy lie; haproxy/ in the directory unless set."
+            }
+            Setting::HaproxyDomains => {
+                "What HAProxy serves: names, how they are served, and the nodes behind. `pki haproxy render --help` has the words."
+            }
+            Setting::HaproxyHttpAddress => "Where HAProxy listens for plain HTTP.",
+            Setting::HaproxyHttpsAddress => "Where HAProxy listens for TLS.",
+            Setting::HaproxyInstances => {
+                "The running HAProxys that are told of certificates and revocations, by their admin sockets."
             }
             Setting::LocalPassphraseRemote => {
                 "Whether the passphrase admits a client certificate from other machines too, not from this one alone."
@@ -341,6 +388,17 @@ impl Setting {
             Setting::CoreRemoteTokenExpiry => value::word::<Expiry>(value).map_err(refuse),
             Setting::CoreTrustCaCertificates => value::word::<TrustCa>(value).map_err(refuse),
             Setting::LocalPassphraseRemote => value::word::<PassphraseRemote>(value).map_err(refuse),
+            Setting::HaproxyAlpnAddress => {
+                value::address(value).map(|found| found.to_string()).map_err(refuse)
+            }
+            Setting::HaproxyDirectory => value::word::<haproxy::FilePath>(value).map_err(refuse),
+            Setting::HaproxyDomains => value::several::<haproxy::written::DomainSpec>(value).map_err(refuse),
+            Setting::HaproxyHttpAddress | Setting::HaproxyHttpsAddress => {
+                value::addresses(value).map_err(refuse)
+            }
+            Setting::HaproxyInstances => {
+                value::several::<haproxy::written::InstanceSpec>(value).map_err(refuse)
+            }
             Setting::LocalSocketGroups => value::groups(value).map_err(refuse),
             Setting::LocalTrustFirst => value::word::<TrustFirst>(value).map_err(refuse),
             Setting::CorePublicAddress => {

@@ -76,6 +76,24 @@ pub(super) fn word<T: FromStr<Err: fmt::Display> + fmt::Display>(value: &str) ->
     value.parse::<T>().map(|found| found.to_string()).map_err(|error| error.to_string())
 }
 
+/// Addresses to listen on, separated by commas.
+pub(super) fn addresses(value: &str) -> Result<String, String> {
+    let found = value.split(',').map(|part| address(part.trim())).collect::<Result<Vec<_>, _>>()?;
+    Ok(found.iter().map(ToString::to_string).collect::<Vec<_>>().join(","))
+}
+
+/// Lines of words for HAProxy, separated by semicolons.
+pub(super) fn several<T>(value: &str) -> Result<String, String>
+where
+    T: FromStr<Err = haproxy::Error> + fmt::Display,
+{
+    let found = haproxy::written::several::<T>(value).map_err(|error| error.to_string())?;
+    match found.is_empty() {
+        true => Err("it is empty; `pki config unset` turns it off".to_owned()),
+        false => Ok(found.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")),
+    }
+}
+
 /// Names of groups (groupadd(8)), separated by commas.
 pub(super) fn groups(value: &str) -> Result<String, String> {
     let names: Vec<&str> = value.split(',').map(str::trim).collect();
