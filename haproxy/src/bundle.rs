@@ -23,6 +23,33 @@ pub fn render(chain: &str, key: &str) -> Result<Zeroizing<String>, Error> {
     Ok(bundle)
 }
 
+/// The blocks of a bundle's file in the order that [`render()`] gives them, whatever order they stand in.
+pub fn in_order(text: &str) -> Result<Zeroizing<String>, Error> {
+    let (mut chain, mut key) = (String::new(), Zeroizing::new(String::new()));
+    let mut inside = None;
+    for line in text.lines() {
+        if let Some(label) = line.trim_end().strip_prefix("-----BEGIN ") {
+            inside = Some(label.starts_with("CERTIFICATE"));
+        }
+        match inside {
+            Some(true) => {
+                chain.push_str(line);
+                chain.push('\n');
+            }
+            // Parameters and whatever else is not ours is refused by `render`.
+            Some(false) => {
+                key.push_str(line);
+                key.push('\n');
+            }
+            None => {}
+        }
+        if line.starts_with("-----END ") {
+            inside = None;
+        }
+    }
+    render(&chain, &key)
+}
+
 /// Places a bundle at `path` in the place of the old one.
 pub fn write(path: &Path, chain: &str, key: &str) -> Result<(), Error> {
     let bundle = render(chain, key)?;
@@ -76,6 +103,18 @@ mod tests {
     fn the_leaf_comes_first_the_key_last_and_no_empty_line_between() {
         let chain = format!("subject=/CN=a\r\n{}\r\n\r\n{ISSUER}", LEAF.replace('\n', "\r\n"));
         assert_eq!(*render(&chain, &format!("\n{KEY}\n")).unwrap(), format!("{LEAF}{ISSUER}{KEY}"));
+    }
+
+    #[test]
+    fn the_blocks_of_a_file_are_put_in_order() {
+        let wanted = format!("{LEAF}{ISSUER}{KEY}");
+        for text in
+            [wanted.clone(), format!("{KEY}\n{LEAF}\r\n{ISSUER}"), format!("a: b\n{LEAF}\n{KEY}{ISSUER}")]
+        {
+            assert_eq!(*in_order(&text).unwrap(), wanted);
+        }
+        assert!(in_order(LEAF).is_err());
+        assert!(in_order("").is_err());
     }
 
     #[test]

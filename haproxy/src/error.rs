@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use ca::cert::{CertificateError, DnsName, Serial};
 use store::file::FileError;
 
+use crate::FilePath;
+
 /// Why something for HAProxy was refused or failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -167,6 +169,34 @@ pub enum Error {
         found: usize,
         /// How many it should have.
         wanted: usize,
+    },
+    /// Another certificate is served than is on the disk.
+    #[error("{address} serves {name} with the certificate {served} and not with {wanted}")]
+    NotServed {
+        /// Where.
+        address: SocketAddr,
+        /// The name that was asked for.
+        name: DnsName,
+        /// The serial number that is on the disk.
+        wanted: Serial,
+        /// The one that is served.
+        served: Serial,
+    },
+    /// No new worker took the place of the old one, which goes on.
+    #[error(
+        "the new process of the HAProxy at {instance} did not start, the old one goes on: its log says why"
+    )]
+    NotReloaded {
+        /// The master's socket.
+        instance: String,
+    },
+    /// The lists that are loaded run out, and HAProxy can't be reloaded from here.
+    #[error("the lists that HAProxy at {instance} has loaded from {file} run out soon: reload it")]
+    ListsOld {
+        /// Which HAProxy.
+        instance: String,
+        /// The file of the lists.
+        file: FilePath,
     },
     /// A TLS handshake failed.
     #[error("no TLS handshake for {name} at {address}")]

@@ -12,6 +12,7 @@
 pub mod bundle;
 pub mod check;
 mod error;
+pub mod keep;
 pub mod plan;
 mod render;
 mod revoked;

@@ -11,12 +11,14 @@
 mod certificate;
 mod channel;
 mod map;
+mod process;
 mod served;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 pub use map::{Challenge, MapChange, revoked_file};
+pub use process::{Health, LoadedList, Master, Worker};
 pub use served::served;
 
 use crate::FilePath;
@@ -62,11 +64,31 @@ impl Bounds {
 pub struct Runtime {
     address: Address,
     bounds: Bounds,
+    end: End,
+}
+
+/// How a socket is told that nothing more comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// A worker closes after the answer.
+    Answer,
+    /// A master waits for more until it is told to close.
+    Quit,
 }
 
 impl Runtime {
     /// The API at this address. Nothing is connected before the first command.
     pub fn new(address: Address, bounds: Bounds) -> Runtime {
-        Runtime { address, bounds }
+        Runtime { address, bounds, end: End::Answer }
+    }
+
+    /// The socket of a master.
+    fn master(address: Address, bounds: Bounds) -> Runtime {
+        Runtime { address, bounds, end: End::Quit }
+    }
+
+    /// Which HAProxy it is.
+    pub fn name(&self) -> String {
+        self.address.to_string()
     }
 }

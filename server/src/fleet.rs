@@ -4,6 +4,9 @@
 //! itself is the crate `haproxy`'s. What this refuses: to write a HAProxy's configuration by itself (it belongs
 //! to whoever starts HAProxy), and to hand over a file of which it does not know what it holds.
 
+mod look;
+mod seats;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -20,6 +23,9 @@ use time::{Duration, OffsetDateTime};
 use crate::Pki;
 use crate::ops::Error;
 use crate::settings::{Setting, Settings};
+
+pub use look::{CertificateLook, Look, look};
+pub use seats::{Fleet, Last, pass};
 
 /// Where Debian's package has its socket.
 const ADMIN: &str = "/run/haproxy/admin.sock";

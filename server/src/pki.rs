@@ -45,6 +45,7 @@ use trust::local::throttle::{Pace, Slots, Throttle};
 
 use crate::challenge::ChallengeBoard;
 use crate::counters::Counters;
+use crate::fleet::Fleet;
 use crate::http::public::Shelf;
 use crate::jobs::Failures;
 use crate::layout::Layout;
@@ -110,6 +111,7 @@ struct Shared {
     certificates: Mutex<Option<publish::OnRecord>>,
     trusted: Mutex<trusted::Seen>,
     clients: Mutex<clients::Clients>,
+    fleet: Fleet,
     refusals: Refusals,
     redemptions: Redemptions,
     /// How far the journal was followed.
@@ -299,6 +301,11 @@ impl Pki {
         self.shared.https.store(Arc::new(state));
     }
 
+    /// What is known of the HAProxys before us.
+    pub fn fleet(&self) -> &Fleet {
+        &self.shared.fleet
+    }
+
     /// Lets one operation at a time make an ACME account.
     pub(crate) fn acme_gate(&self) -> &acme::client::Gate {
         &self.shared.acme_gate
@@ -374,6 +381,7 @@ impl Pki {
                 certificates: Mutex::default(),
                 trusted: Mutex::default(),
                 clients: Mutex::default(),
+                fleet: Fleet::default(),
                 refusals: Refusals::default(),
                 redemptions: Redemptions::default(),
                 heads: watch::Sender::new(Sequence(0)),

@@ -3,6 +3,7 @@
 mod clients;
 mod door;
 pub(crate) mod early;
+mod fleet;
 mod follow;
 mod notify;
 
@@ -148,6 +149,7 @@ pub async fn serve(
     tasks.spawn(door::keep(https_door, https, seats.https, limits.clone(), stop.clone()));
     tasks.spawn(jobs::run(pki.clone(), &jobs::TABLE, stop.clone()));
     tasks.spawn(clients::follow(pki.clone(), stop.clone()));
+    tasks.spawn(fleet::keep(pki.clone(), seats.proxies, stop.clone()));
     let (follower, told) = (pki.clone(), stop.clone());
     tasks.spawn_blocking(move || followers.follow(&follower, seen, &told));
 

@@ -7,6 +7,7 @@
 
 pub mod bench;
 pub mod faults;
+mod front;
 pub mod fuzzing;
 mod http;
 pub mod linearize;
@@ -22,6 +23,7 @@ mod terminal;
 pub mod trouble;
 mod witness;
 
+pub use front::{Front, TlsClient, TlsConnection, node};
 pub use http::{Response, fetch};
 pub use lxc::Lxc;
 pub use lxd::Lxd;

@@ -1,6 +1,12 @@
 //! "Put HAProxy in front, and never think of it again."
 
-use tests::{Sandbox, source_tree};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use tests::{Front, Sandbox, Service, TlsClient, node, source_tree};
 
 #[test]
 fn the_documented_configuration_is_told_fault_by_fault_and_ours_are_clean() {
@@ -90,4 +96,170 @@ fn a_site_is_rendered_from_the_settings() {
     }
     let wild = sandbox.pki(["haproxy", "render", "--domain", "*.example.net pass 192.0.2.1:443"]);
     assert!(wild.code == 2 && wild.says("name every host"), "{wild}");
+}
+
+const HOST: &str = "www.example.net";
+
+/// Waits for what takes milliseconds.
+#[track_caller]
+fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !done() {
+        assert!(begin.elapsed() < Duration::from_secs(30), "{what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A new server certificate of the PKI as a bundle in `www.pem`; returns the leaf, DER.
+#[track_caller]
+fn new_bundle(sandbox: &Sandbox) -> Vec<u8> {
+    let out = sandbox.file("server");
+    let _ = std::fs::remove_dir_all(&out);
+    std::fs::create_dir(&out).unwrap();
+    sandbox.pki(["issue-server", HOST, "--out", "server"]).success();
+    let read = |name: &str| std::fs::read_to_string(out.join(name)).unwrap();
+    let chain = read(&format!("{HOST}-chain.crt"));
+    sandbox.write("www.pem", format!("{chain}{}", read(&format!("{HOST}.key"))));
+    CertificateDer::from_pem_slice(chain.as_bytes()).unwrap().to_vec()
+}
+
+/// A service, and a HAProxy before a node that asks clients for certificates of the PKI.
+fn stage() -> (Sandbox, Service, Front, Vec<u8>) {
+    let sandbox = Sandbox::with_pki();
+    let leaf = new_bundle(&sandbox);
+    let domains = format!(
+        "{HOST} terminate verify=required certificate={} 127.0.0.1:{}",
+        sandbox.file("www.pem").display(),
+        node()
+    );
+    let mut front = Front::new(&sandbox, "one", &domains);
+    front.start();
+    let service = Service::start(&sandbox);
+    sandbox.pki(["config", "set", "haproxy.instances", &front.instance()]).success();
+    until("the service has looked at HAProxy", || in_step(&sandbox));
+    (sandbox, service, front, leaf)
+}
+
+fn in_step(sandbox: &Sandbox) -> bool {
+    let info = sandbox.pki(["info", "--json"]).success().json();
+    let all = info["haproxy"].as_array().unwrap();
+    !all.is_empty() && all.iter().all(|one| one["in_step_since"].is_string())
+}
+
+#[track_caller]
+fn client(sandbox: &Sandbox, name: &str) -> TlsClient {
+    sandbox.pki(["issue-client", name]).success();
+    TlsClient::new(sandbox, Some(name))
+}
+
+const REVOKED: &str = "client certificate refused: revoked\n";
+
+#[test]
+fn fifty_certificates_and_fifty_revocations_under_load_fail_nobody() {
+    let (sandbox, _service, front, _) = stage();
+    let good = client(&sandbox, "good");
+    let (stop, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let load: Vec<_> = (0..2)
+        .map(|kept| {
+            let (stop, asked, good, port) = (stop.clone(), asked.clone(), good.clone(), front.https);
+            std::thread::spawn(move || {
+                let mut open = good.open(HOST, port).unwrap();
+                while !stop.load(Ordering::Relaxed) {
+                    let answer = if kept == 0 { open.get() } else { good.get(HOST, port) };
+                    assert_eq!(answer.expect("an answer").0, 200);
+                    asked.fetch_add(1, Ordering::Relaxed);
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+            })
+        })
+        .collect();
+    let mut delays = Vec::new();
+    for round in 0..50 {
+        let name = format!("client-{round}");
+        let one = client(&sandbox, &name);
+        let mut open = one.open(HOST, front.https).unwrap();
+        assert_eq!(open.get().unwrap().0, 200);
+        sandbox.pki(["revoke", &name]).success();
+        let answered = Instant::now();
+        until("the revocation is in force on the open connection", || open.get().unwrap().0 == 403);
+        delays.push(answered.elapsed());
+        assert_eq!(open.get().unwrap(), (403, REVOKED.to_owned()));
+        assert_eq!(one.get(HOST, front.https).unwrap(), (403, REVOKED.to_owned()), "on a new one");
+
+        let leaf = new_bundle(&sandbox);
+        sandbox.pki(["haproxy", "sync"]).success();
+        assert_eq!(
+            good.open(HOST, front.https).and_then(|mut one| one.get().map(|_| one.served())).unwrap(),
+            leaf
+        );
+    }
+    stop.store(true, Ordering::Relaxed);
+    for one in load {
+        one.join().expect("no request failed");
+    }
+    assert!(asked.load(Ordering::Relaxed) > 100);
+    delays.sort();
+    let told = |part: usize| delays[(delays.len() * part).div_ceil(100) - 1];
+    println!("revoke's answer to refusal: median {:?}, p99 {:?}, most {:?}", told(50), told(99), told(100));
+    let status = sandbox.pki(["haproxy", "status", "--json"]).success().json();
+    assert_eq!(
+        (status[0]["revoked_loaded"].as_u64(), status[0]["certificates"][0]["not_served"].as_str()),
+        (Some(50), None)
+    );
+    assert!(!front.log().contains("exited with code"), "{}", front.log());
+}
+
+#[test]
+fn whoever_was_away_is_caught_up_and_the_doctor_says_what_is_wrong() {
+    let (sandbox, service, mut front, _) = stage();
+    let (one, two) = (client(&sandbox, "one"), client(&sandbox, "two"));
+    assert_eq!(one.get(HOST, front.https).unwrap().0, 200);
+    front.kill();
+    sandbox.pki(["revoke", "one"]).success();
+    until("the doctor knows", || {
+        let doctor = sandbox.pki(["doctor"]);
+        doctor.code == 1 && doctor.says("reaching it failed")
+    });
+    assert_eq!(sandbox.pki(["haproxy", "status"]).code, 1);
+    let failed = sandbox.pki(["haproxy", "sync"]);
+    assert!(failed.code == 1 && failed.says("reaching it failed"), "{failed}");
+    // It starts with what was placed while it was away: refused from the first request.
+    front.start();
+    assert_eq!(one.get(HOST, front.https).unwrap(), (403, REVOKED.to_owned()));
+    assert_eq!(two.get(HOST, front.https).unwrap().0, 200);
+    until("it is in step again", || in_step(&sandbox));
+
+    // Without a service, and with a map of before: a sync by hand catches it up too.
+    service.stop();
+    front.kill();
+    sandbox.pki(["revoke", "two"]).success();
+    front.start();
+    assert_eq!(two.get(HOST, front.https).unwrap().0, 200, "nobody has told it");
+    let synced = sandbox.pki(["haproxy", "sync", "--json"]).success().json();
+    assert_eq!(synced[0]["added"], 1);
+    assert_eq!(two.get(HOST, front.https).unwrap(), (403, REVOKED.to_owned()));
+    let metrics = sandbox.pki(["haproxy", "status"]).success();
+    assert!(metrics.says("2 of 2"), "{metrics}");
+}
+
+#[test]
+fn a_new_certificate_is_served_without_a_word_from_anybody_and_the_metrics_tell() {
+    let (sandbox, service, front, first) = stage();
+    let good = client(&sandbox, "good");
+    let served = || good.open(HOST, front.https).and_then(|mut one| one.get().map(|_| one.served())).unwrap();
+    assert_eq!(served(), first);
+    let leaf = new_bundle(&sandbox);
+    // Whatever is committed that concerns HAProxy makes it look.
+    sandbox.pki(["config", "set", "haproxy.http_address", "127.0.0.1:1"]).success();
+    until("the new one is served", || served() == leaf);
+    let metrics = sandbox.pki(["metrics"]).success();
+    for line in
+        ["pki_haproxy_in_step{instance=", "pki_haproxy_revoked_entries{", "pki_haproxy_reloads_total{"]
+    {
+        assert!(metrics.says(line), "{line}: {metrics}");
+    }
+    assert!(sandbox.pki(["doctor"]).says("is in step since"));
+    service.stop();
+    sandbox.pki(["config", "unset", "haproxy.instances"]).success();
+    assert!(sandbox.pki(["haproxy", "sync"]).success().says("haproxy.instances is not set"));
 }

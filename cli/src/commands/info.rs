@@ -4,7 +4,7 @@ use server::ops::info::Info;
 
 use super::view;
 use crate::{
-    context::Context,
+    context::{Context, moment},
     error::{CommandError, Outcome},
 };
 
@@ -37,6 +37,13 @@ pub fn run(_args: &Args, context: &mut Context) -> Result<Outcome, CommandError>
         ];
         // Right below the address: whoever adds this service as a remote compares it.
         let shown = info.https_fingerprint.iter().map(|shown| ("https sha256", shown.clone()));
+        for one in &info.haproxy {
+            let since = one.in_step_since.map_or_else(
+                || "not in step".to_string(),
+                |since| format!("in step since {}", moment(since)),
+            );
+            fields.push(("haproxy", format!("{} {since}", one.instance)));
+        }
         fields.splice(4..4, shown);
         output.fields(fields)?;
         output.line("")?;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
-use super::{Address, Runtime};
+use super::{Address, End, Runtime};
 use crate::Error;
 
 /// A command: what may be shown of it, and the payload behind it, which may be a private key.
@@ -89,6 +89,7 @@ impl Runtime {
             return Err(Error::word("a command", line, "one line, and a payload without empty ones"));
         }
         let text = zeroize::Zeroizing::new(match command.payload {
+            None if self.end == End::Quit => format!("{line}\nquit\n"),
             None => format!("{line}\n"),
             Some(payload) => format!("{line} <<\n{}\n\n", payload.trim_end_matches('\n')),
         });

@@ -100,6 +100,49 @@ impl Runtime {
         }
     }
 
+    /// Adds these certificates to the map and takes those away, and looks for each of them afterwards.
+    ///
+    /// For few: what the map holds besides is not looked at.
+    pub fn change_revoked(
+        &self,
+        map: &FilePath,
+        new: &[RevokedKey],
+        gone: &[RevokedKey],
+    ) -> Result<(), Error> {
+        // One that is there already (a HAProxy that has just read the file) then stands twice, which refuses it
+        // as much; `keep_revoked` mends it.
+        self.add(map, None, new)?;
+        for key in gone {
+            let line = format!("del map {map} {key}");
+            match self.ask(&line)?.as_str() {
+                "" | "Key not found." => {}
+                answer => return Err(self.unexpected(&line, answer)),
+            }
+        }
+        let expected =
+            new.iter().map(|key| (key, "found=yes")).chain(gone.iter().map(|key| (key, "found=no")));
+        for (key, word) in expected {
+            let line = format!("get map {map} {key}");
+            let answer = self.ask(&line)?;
+            if !answer.split(", ").any(|part| part == word) {
+                return Err(self.unexpected(&line, &answer));
+            }
+        }
+        Ok(())
+    }
+
+    /// How many entries the map has.
+    pub fn map_size(&self, map: &FilePath) -> Result<usize, Error> {
+        let line = "show map";
+        let answer = self.ask(line)?;
+        let named = format!(" ({map}) ");
+        let count = answer
+            .lines()
+            .find(|row| row.contains(&named))
+            .and_then(|row| row.rsplit_once("entry_cnt=").and_then(|(_, count)| count.trim().parse().ok()));
+        count.ok_or_else(|| self.unexpected(line, &answer))
+    }
+
     /// Builds a new version of a map beside the one in force, and puts it in force at once.
     fn replace(&self, map: &FilePath, wanted: &BTreeSet<RevokedKey>) -> Result<(), Error> {
         let line = format!("prepare map {map}");

@@ -8,6 +8,7 @@
 mod bundled;
 mod checked;
 mod forms;
+mod kept;
 mod process;
 mod routes;
 mod running;

@@ -37,9 +37,33 @@ impl Haproxy {
         let (config, log) = (folder.join("haproxy.cfg"), folder.join("haproxy.log"));
         std::fs::write(&config, text).expect("a writable folder");
         let output = std::fs::File::create(&log).expect("a writable folder");
+        Haproxy::begin(folder, &["-db"], &config, log, output, port)
+    }
+
+    /// Starts one with a master, whose socket is `master.sock`.
+    #[track_caller]
+    pub fn start_master(folder: &Path, text: &str, port: u16) -> Haproxy {
+        let (config, log) = (folder.join("haproxy.cfg"), folder.join("haproxy.log"));
+        std::fs::write(&config, text).expect("a writable folder");
+        let output = std::fs::File::create(&log).expect("a writable folder");
+        let socket = folder.join("master.sock").display().to_string();
+        Haproxy::begin(folder, &["-W", "-S", &socket], &config, log, output, port)
+    }
+
+    #[track_caller]
+    fn begin(
+        folder: &Path,
+        how: &[&str],
+        config: &Path,
+        log: PathBuf,
+        output: std::fs::File,
+        port: u16,
+    ) -> Haproxy {
         let child = Command::new("haproxy")
-            .args(["-db", "-f"])
-            .arg(&config)
+            .current_dir(folder)
+            .args(how)
+            .arg("-f")
+            .arg(config)
             .stdin(Stdio::null())
             .stdout(output.try_clone().expect("a second handle"))
             .stderr(output)
@@ -63,8 +87,10 @@ impl Haproxy {
 
 impl Drop for Haproxy {
     fn drop(&mut self) {
-        // By its pid, and waited for: no port is taken when the next test starts.
-        let _ = self.child.kill();
+        // By its pid, and waited for: no port is taken when the next test starts. A master takes its workers along.
+        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw) {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        }
         let _ = self.child.wait();
     }
 }

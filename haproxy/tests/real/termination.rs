@@ -71,6 +71,28 @@ impl Stage {
         self.haproxy = Some(Haproxy::start(self.folder.path(), &change(rendered.config), self.https));
     }
 
+    /// Starts HAProxy with a master, and the files as they lie there.
+    pub fn start_master(&mut self) {
+        let rendered = render(&self.site).unwrap();
+        put(self.folder.path(), &self.site, &rendered);
+        self.haproxy = Some(Haproxy::start_master(self.folder.path(), &rendered.config, self.https));
+    }
+
+    /// Ends HAProxy.
+    pub fn stop(&mut self) {
+        self.haproxy = None;
+    }
+
+    /// Says something to the admin socket that our own client refuses to say.
+    pub fn say(&self, text: &str) -> String {
+        use std::io::{Read, Write};
+        let mut socket = std::os::unix::net::UnixStream::connect(self.site.admin.as_str()).unwrap();
+        socket.write_all(text.as_bytes()).unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
     /// A client's certificate, as a file.
     pub fn client(&self, name: &str, serial: &[u8]) -> (Identity, String) {
         let identity = self.clients.issue(name, serial);

@@ -79,6 +79,11 @@ impl Authority {
 
     /// A list with these serial numbers, PEM.
     pub fn list(&self, revoked: &[&[u8]]) -> String {
+        self.list_until(revoked, 2124)
+    }
+
+    /// The same, valid until the first day of a year.
+    pub fn list_until(&self, revoked: &[&[u8]], year: i32) -> String {
         let begin = rcgen::date_time_ymd(2024, 1, 1);
         let revoked_certs = revoked
             .iter()
@@ -91,7 +96,7 @@ impl Authority {
             .collect();
         let params = CertificateRevocationListParams {
             this_update: begin,
-            next_update: rcgen::date_time_ymd(2124, 1, 1),
+            next_update: rcgen::date_time_ymd(year, 1, 1),
             crl_number: SerialNumber::from(1_u64),
             issuing_distribution_point: None,
             revoked_certs,

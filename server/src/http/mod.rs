@@ -158,6 +158,8 @@ operations! {
     ops::doctor::Doctor,
     ops::export::Export,
     ops::haproxy::HaproxyRender,
+    ops::haproxy::HaproxyStatus,
+    ops::haproxy::HaproxySync,
     ops::info::Info,
     ops::inventory::List,
     ops::inventory::Show,

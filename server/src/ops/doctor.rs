@@ -8,6 +8,7 @@ mod certificates;
 mod files;
 mod journal;
 mod keys;
+mod proxies;
 mod published;
 mod service;
 
@@ -75,6 +76,7 @@ impl Operation for Doctor {
         findings.extend(service::settings(pki)?);
         findings.extend(service::jobs(pki));
         findings.extend(admission::files(pki, now));
+        findings.extend(proxies::all(pki)?);
         Ok(findings)
     }
 }

@@ -1,4 +1,6 @@
-//! HAProxy in front of us: `pki haproxy render`.
+//! HAProxy in front of us: `pki haproxy render|sync|status`.
+
+mod tell;
 
 use ::haproxy::{Route, render};
 use serde::{Deserialize, Serialize};
@@ -10,6 +12,11 @@ use utoipa::ToSchema;
 use super::{Error, Operation};
 use crate::Pki;
 use crate::fleet::{self, Instead};
+
+pub use tell::{
+    HaproxyBackend, HaproxyCertificate, HaproxyFailure, HaproxyInstalled, HaproxyState, HaproxyStatus,
+    HaproxySync, HaproxySynced,
+};
 
 /// Writes a configuration from the settings, and from what is said instead of them.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]

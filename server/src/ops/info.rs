@@ -1,5 +1,6 @@
 //! Who we are and where: `pki info`.
 
+use haproxy::written::InstanceSpec;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use trust::{Action, Permit};
@@ -10,6 +11,7 @@ use super::{
     view::{AuthorityView, CrlView},
 };
 use crate::Pki;
+use crate::fleet;
 use crate::own::{self, Own};
 use crate::serve::ListenerState;
 
@@ -43,10 +45,35 @@ pub struct InfoReply {
     pub authorities: Vec<AuthorityView>,
     /// The published lists.
     pub lists: Vec<CrlView>,
+    /// The HAProxys that are kept in step, and since when they are.
+    #[serde(default)]
+    pub haproxy: Vec<HaproxyInfo>,
     /// Certificates ever issued.
     pub issued: u64,
     /// Sequence of the newest journal entry.
     pub sequence: u64,
+}
+
+/// One HAProxy before us.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct HaproxyInfo {
+    /// Which one, as in the setting.
+    pub instance: String,
+    /// Since when it has all that it should have; `None` if it has not, or no service runs.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub in_step_since: Option<OffsetDateTime>,
+}
+
+/// The instances and how they stand.
+fn proxies(pki: &Pki) -> Result<Vec<HaproxyInfo>, Error> {
+    let last = pki.fleet().last();
+    let instances = fleet::instances(&*pki.settings()?)?;
+    let one = |instance: InstanceSpec| {
+        let instance = instance.to_string();
+        let in_step_since = last.get(&instance).and_then(|last| last.in_step_since);
+        HaproxyInfo { instance, in_step_since }
+    };
+    Ok(instances.into_iter().map(one).collect())
 }
 
 impl Operation for Info {
@@ -73,6 +100,7 @@ impl Operation for Info {
             public_url: settings.public_url().map(|url| url.to_string()),
             authorities: doctor::current_authorities(pki, now)?,
             lists: lists.iter().map(|list| pki.crl_view(list)).collect::<Result<_, _>>()?,
+            haproxy: proxies(pki)?,
             issued: pki.tally().issued()?,
             sequence: pki.store().head().0,
         })

@@ -46,6 +46,7 @@ impl Operation for Metrics {
         commits(&mut text, pki);
         peers(&mut text, pki);
         service(&mut text, pki);
+        proxies(&mut text, pki);
         Ok(MetricsText { text: text.done() })
     }
 }
@@ -180,6 +181,33 @@ fn service(text: &mut Text, pki: &Pki) {
     }
     text.family("pki_jobs_failing", Kind::Gauge, "Periodic jobs whose last run failed.");
     text.sample("pki_jobs_failing", &[], pki.job_failures().now().len());
+}
+
+fn proxies(text: &mut Text, pki: &Pki) {
+    let last = pki.fleet().last();
+    if last.is_empty() {
+        return;
+    }
+    let name = "pki_haproxy_in_step";
+    text.family(name, Kind::Gauge, "Whether a HAProxy had all that it should when it was last looked at.");
+    for (instance, last) in &last {
+        text.sample(name, &[("instance", instance)], u8::from(last.in_step_since.is_some()));
+    }
+    let name = "pki_haproxy_looked_at_timestamp_seconds";
+    text.family(name, Kind::Gauge, "When a HAProxy was last looked at, since 1970.");
+    for (instance, last) in &last {
+        text.sample(name, &[("instance", instance)], last.at.unix_timestamp());
+    }
+    let name = "pki_haproxy_revoked_entries";
+    text.family(name, Kind::Gauge, "Revoked certificates that a HAProxy is to refuse.");
+    for (instance, last) in &last {
+        text.sample(name, &[("instance", instance)], last.revoked);
+    }
+    let name = "pki_haproxy_reloads_total";
+    text.family(name, Kind::Counter, "Reloads of a HAProxy by this process.");
+    for instance in last.keys() {
+        text.sample(name, &[("instance", instance)], pki.fleet().reloads(instance));
+    }
 }
 
 #[cfg(test)]

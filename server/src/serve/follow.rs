@@ -35,11 +35,15 @@ const ELSEWHERE: [&str; 14] = [
     "token",
 ];
 
+/// The trees whose records HAProxy is told of: certificates, revocations, authorities, where it is.
+const OF_PROXIES: [&str; 4] = ["acme-certificate", "authority", "revoked", "setting"];
+
 /// Whom the follower tells.
 pub(super) struct Followers {
     public: watch::Sender<Option<SocketAddr>>,
     https: watch::Sender<Option<SocketAddr>>,
     admissions: watch::Sender<u64>,
+    proxies: watch::Sender<u64>,
 }
 
 /// Where they hear it.
@@ -50,6 +54,8 @@ pub(super) struct Seats {
     pub(super) https: watch::Receiver<Option<SocketAddr>>,
     /// Moves whenever somebody may have lost what let them in.
     pub(super) admissions: watch::Receiver<u64>,
+    /// Moves whenever something changed that HAProxy is told.
+    pub(super) proxies: watch::Receiver<u64>,
 }
 
 impl Followers {
@@ -58,8 +64,14 @@ impl Followers {
         let (public, public_seat) = watch::channel(settings.public_address());
         let (https, https_seat) = watch::channel(settings.https_address());
         let (admissions, admissions_seat) = watch::channel(0);
-        let seats = Seats { public: public_seat, https: https_seat, admissions: admissions_seat };
-        (Followers { public, https, admissions }, seats)
+        let (proxies, proxies_seat) = watch::channel(0);
+        let seats = Seats {
+            public: public_seat,
+            https: https_seat,
+            admissions: admissions_seat,
+            proxies: proxies_seat,
+        };
+        (Followers { public, https, admissions, proxies }, seats)
     }
 
     /// Follows until told to stop. Blocks.
@@ -82,6 +94,9 @@ impl Followers {
             pki.note_head(seen);
             if entries.iter().any(|entry| admits(entry)) {
                 self.admissions.send_modify(|count| *count = count.wrapping_add(1));
+            }
+            if entries.iter().any(|entry| is_for_proxies(entry)) {
+                self.proxies.send_modify(|count| *count = count.wrapping_add(1));
             }
             let mut keys = entries.iter().flat_map(|entry| entry.writes.iter().flatten());
             if keys.any(|(key, _)| settings.contains(key)) {
@@ -114,8 +129,20 @@ fn admits(entry: &Entry) -> bool {
     }
 }
 
+/// Whether an entry may bear on what HAProxy is told.
+fn is_for_proxies(entry: &Entry) -> bool {
+    match &entry.writes {
+        Some(writes) => writes.iter().any(|(key, _)| is_in(key, &OF_PROXIES)),
+        None => false,
+    }
+}
+
 fn is_elsewhere(key: &Key) -> bool {
+    is_in(key, &ELSEWHERE)
+}
+
+fn is_in(key: &Key, trees: &[&str]) -> bool {
     let bytes = key.as_bytes();
     let tree = bytes.iter().position(|&b| b == b'/').map_or(bytes, |end| &bytes[..end]);
-    ELSEWHERE.iter().any(|known| known.as_bytes() == tree)
+    trees.iter().any(|known| known.as_bytes() == tree)
 }

@@ -20,6 +20,9 @@ pub(super) fn kind(error: &Error) -> ProblemKind {
         | Error::Answer { .. }
         | Error::NotReplaced { .. }
         | Error::MapDiffers { .. }
+        | Error::NotServed { .. }
+        | Error::NotReloaded { .. }
+        | Error::ListsOld { .. }
         | Error::Handshake { .. } => ProblemKind::External,
         _ => ProblemKind::Internal,
     }

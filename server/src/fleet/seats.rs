@@ -1,0 +1,267 @@
+//! What is known of every instance, and the one way to bring it up to date.
+//!
+//! One pass at a time for an instance, and none waits for another instance's: one that hangs keeps
+//! nobody else back. Files are placed before anybody is told.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use ::haproxy::keep::{Known, Outcome, Pass, Step, Wanted, WantedCertificate, bring};
+use ::haproxy::runtime::{Address, Bounds, revoked_file};
+use ::haproxy::written::InstanceSpec;
+use ::haproxy::{FilePath, RevokedKey, plan, render};
+use ca::cert::KeyId;
+use store::Sequence;
+use store::file::{OnExisting, Visibility, make_dir, place, read_limited};
+use time::OffsetDateTime;
+use zeroize::Zeroizing;
+
+use crate::Pki;
+use crate::http::problem;
+use crate::ops::Error;
+use crate::settings::{Setting, Settings};
+
+/// The most octets of a certificate with its chain and key.
+const BUNDLE: usize = 1 << 20;
+
+/// Every instance that was ever told something by this process.
+#[derive(Debug, Default)]
+pub struct Fleet {
+    seats: Mutex<BTreeMap<String, Arc<Seat>>>,
+    revoked: Mutex<Option<Revoked>>,
+    /// What the map's file holds.
+    laid: Mutex<Option<(FilePath, Arc<BTreeSet<RevokedKey>>)>>,
+}
+
+/// The revoked certificates as of these changes.
+#[derive(Debug)]
+struct Revoked {
+    as_of: BTreeMap<KeyId, Sequence>,
+    keys: Arc<BTreeSet<RevokedKey>>,
+}
+
+#[derive(Debug, Default)]
+struct Seat {
+    known: Mutex<Known>,
+    last: Mutex<Option<Last>>,
+    reloads: AtomicU64,
+}
+
+/// What the last pass over an instance came to.
+#[derive(Clone, Debug)]
+pub struct Last {
+    /// When it was.
+    pub at: OffsetDateTime,
+    /// Since when no pass has failed; `None` if the last one did.
+    pub in_step_since: Option<OffsetDateTime>,
+    /// HAProxy's version, if it was reached.
+    pub version: Option<String>,
+    /// The certificates that it serves now and did not before, and their serial numbers.
+    pub installed: Vec<(String, String)>,
+    /// Entries its map lacked, and had too many.
+    pub changed: (usize, usize),
+    /// Whether a new worker was started.
+    pub reloaded: bool,
+    /// How many certificates are in its map.
+    pub revoked: usize,
+    /// Bundles that are not on the disk yet.
+    pub absent: Vec<String>,
+    /// What failed: the step, and the causes, outermost first.
+    pub failures: Vec<(Step, Vec<String>)>,
+}
+
+impl Fleet {
+    /// What the last passes came to, by instance.
+    pub fn last(&self) -> BTreeMap<String, Last> {
+        let seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = |seat: &Arc<Seat>| seat.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        seats.iter().filter_map(|(name, seat)| Some((name.clone(), last(seat)?))).collect()
+    }
+
+    /// How often an instance was reloaded by this process.
+    pub fn reloads(&self, instance: &str) -> u64 {
+        let seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
+        seats.get(instance).map_or(0, |seat| seat.reloads.load(Ordering::Relaxed))
+    }
+
+    fn seat(&self, instance: &InstanceSpec) -> Arc<Seat> {
+        let mut seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(seats.entry(instance.to_string()).or_default())
+    }
+}
+
+/// Brings one instance to what it should be.
+pub fn pass(pki: &Pki, instance: &InstanceSpec, pass: Pass, now: OffsetDateTime) -> Result<Last, Error> {
+    let settings = pki.settings()?;
+    let seat = pki.fleet().seat(instance);
+    let mut known = seat.known.lock().unwrap_or_else(PoisonError::into_inner);
+    let begin = Instant::now();
+    let told = wanted(pki, &settings, now).and_then(|(wanted, absent)| {
+        lay(pki, &settings, &wanted, pass)?;
+        Ok((wanted, absent))
+    });
+    let mut last = seat.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let before = last.take().and_then(|last| last.in_step_since);
+    let outcome = match told {
+        Ok((wanted, absent)) => {
+            let https = https(instance, &settings);
+            let outcome = bring(instance, https, Bounds::STANDARD, &wanted, &mut known, pass);
+            tell(instance, &outcome, begin);
+            seat.reloads.fetch_add(u64::from(outcome.reloaded), Ordering::Relaxed);
+            summed(outcome, wanted.revoked.len(), absent, before, now)
+        }
+        Err(error) => {
+            // Nobody was told anything.
+            let mut causes = vec![error.to_string()];
+            causes.extend(problem::causes(&error));
+            let mut last = summed(Outcome::default(), 0, Vec::new(), None, now);
+            last.failures.push((Step::Files, causes));
+            last.in_step_since = None;
+            last
+        }
+    };
+    *seat.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome.clone());
+    Ok(outcome)
+}
+
+fn summed(
+    outcome: Outcome,
+    revoked: usize,
+    absent: Vec<FilePath>,
+    before: Option<OffsetDateTime>,
+    now: OffsetDateTime,
+) -> Last {
+    let failures: Vec<(Step, Vec<String>)> = outcome
+        .failures
+        .iter()
+        .map(|(step, error)| {
+            let mut causes = vec![error.to_string()];
+            causes.extend(problem::causes(error));
+            (*step, causes)
+        })
+        .collect();
+    Last {
+        at: now,
+        in_step_since: failures.is_empty().then(|| before.unwrap_or(now)),
+        version: outcome.worker.map(|worker| worker.version),
+        installed: outcome
+            .installed
+            .iter()
+            .map(|(file, serial)| (file.to_string(), serial.to_string()))
+            .collect(),
+        changed: (outcome.added, outcome.removed),
+        reloaded: outcome.reloaded,
+        revoked,
+        absent: absent.iter().map(ToString::to_string).collect(),
+        failures,
+    }
+}
+
+fn tell(instance: &InstanceSpec, outcome: &Outcome, begin: Instant) {
+    let took = begin.elapsed().as_micros();
+    for (file, serial) in &outcome.installed {
+        tracing::info!(%instance, %file, %serial, "HAProxy serves a new certificate");
+    }
+    if outcome.added + outcome.removed > 0 {
+        let (added, removed) = (outcome.added, outcome.removed);
+        tracing::info!(%instance, added, removed, took, "HAProxy was told what is revoked");
+    }
+    if outcome.reloaded {
+        tracing::info!(%instance, "HAProxy was reloaded");
+    }
+}
+
+/// Where the clients of an instance come to it.
+pub(super) fn https(instance: &InstanceSpec, settings: &Settings) -> Option<std::net::SocketAddr> {
+    let first = settings.haproxy_addresses(Setting::HaproxyHttpsAddress).first().copied();
+    instance.https.or_else(|| {
+        let mut address = first?;
+        match &instance.admin {
+            Address::Tcp(admin) => address.set_ip(admin.ip()),
+            Address::Unix(_) if address.ip().is_unspecified() => {
+                address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+            }
+            Address::Unix(_) => {}
+        }
+        Some(address)
+    })
+}
+
+/// What an instance should hold, and the bundles that are not there yet.
+pub(super) fn wanted(
+    pki: &Pki,
+    settings: &Settings,
+    now: OffsetDateTime,
+) -> Result<(Wanted, Vec<FilePath>), Error> {
+    let files = super::files(pki, settings)?;
+    let (mut certificates, mut absent) = (Vec::new(), Vec::new());
+    for bundle in plan::bundles(&super::domains(settings)?, &files)? {
+        let path = Path::new(bundle.file.as_str());
+        if !path.exists() {
+            absent.push(bundle.file);
+            continue;
+        }
+        let text = Zeroizing::new(String::from_utf8_lossy(&read_limited(path, BUNDLE)?).into_owned());
+        certificates.push(WantedCertificate::read(bundle, &text)?);
+    }
+    let lists_written = std::fs::metadata(files.crl.as_str()).and_then(|found| found.modified()).ok();
+    let wanted = Wanted {
+        certificates,
+        map: files.revoked()?,
+        revoked: revoked(pki, now)?,
+        lists: files.crl,
+        lists_written,
+        now: now.unix_timestamp(),
+    };
+    Ok((wanted, absent))
+}
+
+/// The revoked certificates, made anew when one was added or taken back.
+fn revoked(pki: &Pki, now: OffsetDateTime) -> Result<Arc<BTreeSet<RevokedKey>>, Error> {
+    let mut held = pki.fleet().revoked.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut as_of = BTreeMap::new();
+    for key_id in super::issuers(pki)?.into_keys() {
+        as_of.insert(key_id, pki.revoked().snapshot(&key_id)?.list().changed());
+    }
+    match held.as_ref().filter(|held| held.as_of == as_of) {
+        Some(held) => Ok(Arc::clone(&held.keys)),
+        None => {
+            let keys = Arc::new(super::revoked(pki, now)?);
+            *held = Some(Revoked { as_of, keys: Arc::clone(&keys) });
+            Ok(keys)
+        }
+    }
+}
+
+/// Places the files that a HAProxy reads when it starts.
+fn lay(pki: &Pki, settings: &Settings, wanted: &Wanted, pass: Pass) -> Result<(), Error> {
+    let mut laid = pki.fleet().laid.lock().unwrap_or_else(PoisonError::into_inner);
+    let files = super::files(pki, settings)?;
+    let there = |file: &FilePath| Path::new(file.as_str()).exists();
+    let put = |file: &FilePath, text: &str| {
+        place(Path::new(file.as_str()), text.as_bytes(), Visibility::Secret, OnExisting::Replace)
+    };
+    let same =
+        laid.as_ref().is_some_and(|(file, keys)| *file == wanted.map && Arc::ptr_eq(keys, &wanted.revoked));
+    if !same || !there(&wanted.map) {
+        make_dir(Path::new(files.folder.as_str()), Visibility::Public)?;
+        put(&wanted.map, &revoked_file(&wanted.revoked))?;
+        *laid = Some((wanted.map.clone(), Arc::clone(&wanted.revoked)));
+    }
+    if pass == Pass::Whole && settings.value(Setting::HaproxyDomains).is_some() {
+        let challenges = files.challenges()?;
+        if !there(&challenges) {
+            put(&challenges, "")?;
+        }
+        let list =
+            render(&super::plan(pki, super::Instead::default())?.site()?)?.crt_list.unwrap_or_default();
+        let file = files.crt_list()?;
+        if std::fs::read(file.as_str()).ok().as_deref() != Some(list.as_bytes()) {
+            put(&file, &list)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,216 @@
+//! A real HAProxy before a site of `pki haproxy render`, with a node behind it and clients in front.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+
+use crate::{Sandbox, free_port};
+
+/// How long something may take that takes milliseconds.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// HAProxy with its master, on ports of its own.
+pub struct Front {
+    folder: PathBuf,
+    config: PathBuf,
+    /// Where TLS is served.
+    pub https: u16,
+    /// Where plain HTTP is served.
+    pub http: u16,
+    child: Option<Child>,
+}
+
+impl Front {
+    /// Sets the settings for `domains` and one instance named `name`, and renders its configuration.
+    #[track_caller]
+    pub fn new(sandbox: &Sandbox, name: &str, domains: &str) -> Front {
+        let folder = sandbox.root().join(name);
+        std::fs::create_dir(&folder).expect("a new folder");
+        let front = Front {
+            config: folder.join("haproxy.cfg"),
+            folder,
+            https: free_port(),
+            http: free_port(),
+            child: None,
+        };
+        sandbox.pki(["config", "set", "haproxy.domains", domains]).success();
+        let (http, https) = (format!("127.0.0.1:{}", front.http), format!("127.0.0.1:{}", front.https));
+        let (admin, config) = (front.admin(), front.config.display().to_string());
+        let words =
+            ["haproxy", "render", "--unprivileged", "--http", &http, "--https", &https, "--admin", &admin];
+        sandbox.pki(words.into_iter().chain(["--out", &config])).success();
+        front
+    }
+
+    fn admin(&self) -> String {
+        self.folder.join("a.sock").display().to_string()
+    }
+
+    /// The instance as `haproxy.instances` has it.
+    pub fn instance(&self) -> String {
+        let master = self.folder.join("m.sock").display().to_string();
+        format!("{} master={master} https=127.0.0.1:{}", self.admin(), self.https)
+    }
+
+    /// Its configuration.
+    pub fn config(&self) -> &Path {
+        &self.config
+    }
+
+    /// What it has logged since it last started.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+    }
+
+    /// Starts it and waits until it serves.
+    #[track_caller]
+    pub fn start(&mut self) {
+        let log = std::fs::File::create(self.folder.join("log")).expect("a writable folder");
+        let child = Command::new("haproxy")
+            .args(["-W", "-S", "m.sock", "-f"])
+            .arg(&self.config)
+            .current_dir(&self.folder)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a second handle"))
+            .stderr(log)
+            .spawn()
+            .expect("haproxy starts: tests/run installs it");
+        self.child = Some(child);
+        let begin = Instant::now();
+        while TcpStream::connect(("127.0.0.1", self.https)).is_err() {
+            assert!(begin.elapsed() < PATIENCE, "haproxy does not start:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Ends it without a word: the master and its workers are killed.
+    #[track_caller]
+    pub fn kill(&mut self) {
+        let Some(mut child) = self.child.take() else { return };
+        let master = child.id();
+        let listed =
+            std::fs::read_to_string(format!("/proc/{master}/task/{master}/children")).unwrap_or_default();
+        let workers = listed.split_whitespace().filter_map(|pid| pid.parse().ok());
+        for pid in workers.chain(i32::try_from(master)).filter_map(Pid::from_raw) {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+        let _ = child.wait();
+        let begin = Instant::now();
+        while TcpStream::connect(("127.0.0.1", self.https)).is_ok() {
+            assert!(begin.elapsed() < PATIENCE, "haproxy does not end");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Front {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Answers every HTTP request with 200 and the request's head, on every connection, until the test ends.
+pub fn node() -> u16 {
+    let port = free_port();
+    let listener = TcpListener::bind(("127.0.0.1", port)).expect("a free port");
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                let mut stream = BufReader::new(stream);
+                loop {
+                    let mut head = String::new();
+                    while !head.ends_with("\r\n\r\n") {
+                        if stream.read_line(&mut head).unwrap_or(0) == 0 {
+                            return;
+                        }
+                    }
+                    let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{head}", head.len());
+                    if stream.get_mut().write_all(answer.as_bytes()).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    port
+}
+
+/// A client that trusts the root of a PKI and may have a certificate.
+#[derive(Clone)]
+pub struct TlsClient(Arc<rustls::ClientConfig>);
+
+impl TlsClient {
+    /// `name` is the stem of the certificate's files in the sandbox.
+    #[track_caller]
+    pub fn new(sandbox: &Sandbox, name: Option<&str>) -> TlsClient {
+        let mut roots = rustls::RootCertStore::empty();
+        let root = CertificateDer::from_pem_file(sandbox.dir().join("root.crt")).expect("a root");
+        roots.add(root).expect("a root");
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_root_certificates(roots);
+        TlsClient(Arc::new(match name {
+            None => builder.with_no_client_auth(),
+            Some(name) => {
+                let chain = CertificateDer::pem_file_iter(sandbox.file(&format!("{name}-chain.crt")));
+                let chain = chain.expect("a chain").collect::<Result<Vec<_>, _>>().expect("PEM");
+                let key = PrivateKeyDer::from_pem_file(sandbox.file(&format!("{name}.key"))).expect("a key");
+                builder.with_client_auth_cert(chain, key).expect("a certificate")
+            }
+        }))
+    }
+
+    /// Connects to a port of this machine for `host`.
+    pub fn open(&self, host: &str, port: u16) -> std::io::Result<TlsConnection> {
+        let name = ServerName::try_from(host.to_owned()).map_err(std::io::Error::other)?;
+        let connection =
+            rustls::ClientConnection::new(self.0.clone(), name).map_err(std::io::Error::other)?;
+        let stream = TcpStream::connect(("127.0.0.1", port))?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_nodelay(true)?;
+        Ok(TlsConnection(BufReader::new(rustls::StreamOwned::new(connection, stream)), host.to_owned()))
+    }
+
+    /// Connects, asks, and returns status and body.
+    pub fn get(&self, host: &str, port: u16) -> std::io::Result<(u16, String)> {
+        self.open(host, port)?.get()
+    }
+}
+
+/// An open connection.
+pub struct TlsConnection(BufReader<rustls::StreamOwned<rustls::ClientConnection, TcpStream>>, String);
+
+impl TlsConnection {
+    /// Asks, and leaves the connection open. Returns status and body.
+    pub fn get(&mut self) -> std::io::Result<(u16, String)> {
+        write!(self.0.get_mut(), "GET / HTTP/1.1\r\nHost: {}\r\n\r\n", self.1)?;
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            if self.0.read_line(&mut head)? == 0 {
+                return Err(std::io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        let length = head.lines().find_map(|line| {
+            line.to_lowercase().strip_prefix("content-length: ").and_then(|text| text.parse().ok())
+        });
+        let mut body = vec![0; length.unwrap_or(0)];
+        self.0.read_exact(&mut body)?;
+        let status = head.split(' ').nth(1).and_then(|text| text.parse().ok()).unwrap_or(0);
+        Ok((status, String::from_utf8_lossy(&body).into_owned()))
+    }
+
+    /// The certificate that was shown, DER.
+    pub fn served(&self) -> Vec<u8> {
+        let shown = self.0.get_ref().conn.peer_certificates();
+        shown.and_then(|chain| chain.first()).map(|leaf| leaf.to_vec()).unwrap_or_default()
+    }
+}
