@@ -64,7 +64,7 @@ impl Files {
 
     /// The bundle of a certificate by its first name.
     pub fn bundle(&self, first: &DnsName) -> Result<FilePath, Error> {
-        let folder = ca::cert::Slug::of(&first.to_string());
+        let folder = ca::cert::Slug::of(first.as_ref());
         format!("{}/{}/haproxy.pem", self.bundles, folder.as_str()).parse()
     }
 

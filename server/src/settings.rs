@@ -7,6 +7,7 @@
 
 pub mod acme;
 mod catalogue;
+mod networks;
 mod value;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ use trust::settings::{PassphraseRemote, TrustFirst};
 use trust::token::Expiry;
 
 pub use catalogue::{Default, Secrecy, Setting};
+pub use networks::Networks;
 pub use value::Span;
 
 /// Why a setting was refused.
@@ -173,6 +175,11 @@ impl Settings {
     /// for a setting that is none of it.
     fn word<T: std::str::FromStr + std::default::Default>(&self, setting: Setting) -> T {
         self.value(setting).and_then(|value| value.parse().ok()).unwrap_or_default()
+    }
+
+    /// The proxies before HTTPS that say where clients come from.
+    pub fn trusted_proxies(&self) -> Networks {
+        self.word(Setting::CoreHttpsTrustedProxy)
     }
 
     /// Where HAProxy listens for plain HTTP, or for TLS.

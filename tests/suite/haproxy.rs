@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
-use tests::{Front, Sandbox, Service, TlsClient, node, source_tree};
+use tests::{Front, Sandbox, Service, TlsClient, free_port, node, source_tree, witness};
 
 #[test]
 fn the_documented_configuration_is_told_fault_by_fault_and_ours_are_clean() {
@@ -262,4 +262,56 @@ fn a_new_certificate_is_served_without_a_word_from_anybody_and_the_metrics_tell(
     service.stop();
     sandbox.pki(["config", "unset", "haproxy.instances"]).success();
     assert!(sandbox.pki(["haproxy", "sync"]).success().says("haproxy.instances is not set"));
+}
+
+/// curl's status, and whether it got that far: 0 where the connection was refused or the handshake failed.
+fn curl(sandbox: &Sandbox, from: &str, more: &[&str]) -> u16 {
+    let words = ["--silent", "--insecure", "--noproxy", "*", "--max-time", "20", "--output", "/dev/null"];
+    let words = words.into_iter().chain(["--write-out", "%{http_code}", "--interface", from]);
+    let said = witness(sandbox, "curl", words.chain(more.iter().copied()));
+    said.stdout.trim().parse().unwrap_or(0)
+}
+
+#[test]
+fn a_client_behind_passthrough_has_its_own_address_and_a_forged_one_is_refused() {
+    let sandbox = Sandbox::with_pki();
+    let address = format!("127.0.0.1:{}", free_port());
+    let mut front = Front::new(&sandbox, "one", &format!("pki.example.net pass proxy {address}"));
+    sandbox.pki(["config", "set", "core.https_address", &address]).success();
+    sandbox.pki(["config", "set", "core.https_trusted_proxy", "127.0.0.1"]).success();
+    let service = Service::start(&sandbox);
+    front.start();
+    let resolve = format!("pki.example.net:{}:127.0.0.1", front.https);
+    let url = format!("https://pki.example.net:{}/1.0", front.https);
+    let through =
+        |from, more: &[&str]| curl(&sandbox, from, &[&["--resolve", &resolve, &url], more].concat());
+    until("the node is up", || through("127.0.0.9", &[]) == 200);
+    sandbox.pki(["issue-client", "anna"]).success();
+    let (certificate, key) = (sandbox.file("anna.crt"), sandbox.file("anna.key"));
+    let (certificate, key) = (certificate.display().to_string(), key.display().to_string());
+    let shown = ["--cert", &certificate, "--key", &key, "--data", "{}"];
+    assert_ne!(through("127.0.0.9", &shown), 0);
+    until("the log has the client's own address", || service.log().contains("from 127.0.0.9:"));
+    assert!(!service.log().contains("from 127.0.0.1:"), "{}", service.log());
+
+    // Straight to the service: a header from elsewhere is no TLS, and from the proxy it must come.
+    let straight = format!("https://{address}/1.0");
+    for (from, header, expected) in
+        [("127.0.0.8", false, 200), ("127.0.0.8", true, 0), ("127.0.0.1", true, 200), ("127.0.0.1", false, 0)]
+    {
+        let header: &[&str] = if header { &["--haproxy-protocol"] } else { &[] };
+        assert_eq!(
+            curl(&sandbox, from, &[&[straight.as_str()], header].concat()),
+            expected,
+            "{from} {header:?}"
+        );
+    }
+    // A proxy that is trusted no more is anybody.
+    sandbox.pki(["config", "unset", "core.https_trusted_proxy"]).success();
+    until("the setting acts", || curl(&sandbox, "127.0.0.1", &[&straight]) == 200);
+    assert_eq!(through("127.0.0.9", &[]), 0);
+    assert!(sandbox.pki(["metrics"]).success().says("result=\"proxy-header\""));
+    for bad in ["", "proxy.example.net", "192.0.2.1/24", "0.0.0.0/0"] {
+        assert_eq!(sandbox.pki(["config", "set", "core.https_trusted_proxy", bad]).code, 2, "{bad:?}");
+    }
 }

@@ -15,6 +15,8 @@ use trust::Presented;
 
 use super::Error;
 use super::connection::Accept;
+use super::origins::{Origins, Place};
+use super::proxied::{self, Malformed, Origin};
 use super::public::bind;
 use crate::counters::Words;
 use crate::pki::Ends;
@@ -30,6 +32,8 @@ pub(crate) struct Caller {
     pub(crate) local: SocketAddr,
     /// What it showed.
     pub(crate) presented: Arc<Presented>,
+    /// Its place among the connections of its address, where a proxy had to tell that address first.
+    _place: Option<Arc<Place>>,
 }
 
 impl Caller {
@@ -47,22 +51,28 @@ pub(crate) struct HttpsListener {
     tls: Tls,
     pki: Pki,
     changes: watch::Receiver<u64>,
+    /// Who comes by way of a proxy.
+    proxied: Origins,
+    /// How many of them at once from one address.
+    of_one_origin: usize,
     /// Set once everything that a decision looks up is in memory.
     read: OnceCell<()>,
 }
 
 impl HttpsListener {
     /// Binds `address`. A busy one is refused with the name of whoever holds it. `changes` moves whenever
-    /// somebody may have lost what let them in.
+    /// somebody may have lost what let them in. `of_one_origin` is how many may come at once from one address.
     pub(crate) async fn bind(
         address: SocketAddr,
         pki: Pki,
         tls: Tls,
         changes: watch::Receiver<u64>,
+        of_one_origin: usize,
     ) -> Result<HttpsListener, Error> {
         let listener = bind(address).await?;
         let acceptor = TlsAcceptor::from(tls.config.clone());
-        Ok(HttpsListener { listener, address, acceptor, tls, pki, changes, read: OnceCell::new() })
+        let (proxied, read) = (Origins::default(), OnceCell::new());
+        Ok(HttpsListener { listener, address, acceptor, tls, pki, changes, proxied, of_one_origin, read })
     }
 
     /// What it is bound to.
@@ -96,11 +106,25 @@ impl HttpsListener {
         }
     }
 
-    async fn shake_hands(
-        &self,
-        stream: TcpStream,
-        remote: SocketAddr,
-    ) -> io::Result<(TlsStream<TcpStream>, Caller)> {
+    /// Who is before the proxy that a connection comes from, if it comes from one.
+    async fn told(&self, arrived: &mut Arrived) -> io::Result<Option<Arc<Place>>> {
+        match arrived.via {
+            Via::Nobody => return Ok(None),
+            Via::Proxy => {}
+        }
+        match proxied::read(&mut arrived.stream, arrived.remote.ip()).await? {
+            Origin::Proxy => {}
+            Origin::Client(client) => arrived.remote = client,
+        }
+        let place = self.proxied.enter(Some(arrived.remote.ip()), self.of_one_origin);
+        place.map(|place| Some(Arc::new(place))).map_err(|_crowded| {
+            io::Error::new(io::ErrorKind::ResourceBusy, "too many connections from one address")
+        })
+    }
+
+    async fn shake_hands(&self, mut arrived: Arrived) -> io::Result<(TlsStream<TcpStream>, Caller)> {
+        let place = self.told(&mut arrived).await?;
+        let Arrived { stream, remote, via: _ } = arrived;
         stream.set_nodelay(true)?;
         let local = stream.local_addr()?;
         self.refresh().await;
@@ -114,8 +138,24 @@ impl HttpsListener {
         let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
         let presented =
             presented(chain).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-        Ok((stream, Caller { remote, local, presented: Arc::new(presented) }))
+        Ok((stream, Caller { remote, local, presented: Arc::new(presented), _place: place }))
     }
+}
+
+/// A connection before anything was read from it.
+pub(crate) struct Arrived {
+    stream: TcpStream,
+    remote: SocketAddr,
+    via: Via,
+}
+
+/// By way of whom a connection comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Via {
+    /// Whoever is at the other end.
+    Nobody,
+    /// A proxy of `core.https_trusted_proxy`, which says whose it is.
+    Proxy,
 }
 
 /// A validator of TLS-ALPN-01 came, looked and went.
@@ -153,32 +193,37 @@ fn reason(error: &io::Error) -> &'static str {
         Some(rustls::Error::PeerIncompatible(_)) => "incompatible",
         Some(_) => "malformed",
         None if error.get_ref().is_some_and(|source| source.is::<Validated>()) => "validation",
+        None if error.get_ref().is_some_and(|source| source.is::<Malformed>()) => "proxy-header",
         None if error.kind() == io::ErrorKind::InvalidData => "certificate",
         None => "connection-lost",
     }
 }
 
 impl Accept for HttpsListener {
-    type Arrived = (TcpStream, SocketAddr);
+    type Arrived = Arrived;
     type Stream = TlsStream<TcpStream>;
     type Who = Caller;
 
-    async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+    async fn accept(&self) -> io::Result<Arrived> {
         // Whoever comes meanwhile waits in the kernel's queue.
         self.read.get_or_init(|| self.read()).await;
-        self.listener.accept().await
+        let (stream, remote) = self.listener.accept().await?;
+        // Where the settings can't be read nobody is trusted: a header is then no TLS.
+        let trusted = self.pki.settings().is_ok_and(|now| now.trusted_proxies().contains(remote.ip()));
+        Ok(Arrived { stream, remote, via: if trusted { Via::Proxy } else { Via::Nobody } })
     }
 
-    fn origin((_, remote): &(TcpStream, SocketAddr)) -> Option<IpAddr> {
-        Some(remote.ip())
+    fn origin(arrived: &Arrived) -> Option<IpAddr> {
+        match arrived.via {
+            Via::Nobody => Some(arrived.remote.ip()),
+            // Counted when it is known whose it is: all clients of a proxy have its address.
+            Via::Proxy => None,
+        }
     }
 
-    async fn establish(
-        &self,
-        (stream, remote): (TcpStream, SocketAddr),
-    ) -> io::Result<(TlsStream<TcpStream>, Caller)> {
+    async fn establish(&self, arrived: Arrived) -> io::Result<(TlsStream<TcpStream>, Caller)> {
         let handshake = Handshake::begin(&self.pki.counters().handshakes);
-        match self.shake_hands(stream, remote).await {
+        match self.shake_hands(arrived).await {
             Ok((stream, caller)) => {
                 handshake.end(match stream.get_ref().1.handshake_kind() {
                     Some(HandshakeKind::Resumed) => "resumed",
@@ -228,12 +273,12 @@ mod tests {
         let (_changing, changes) = watch::channel(0);
         let tls = Tls::open(pki.clone(), Versions::default(), now).unwrap();
         let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        let listener = HttpsListener::bind(anywhere, pki.clone(), tls, changes).await.unwrap();
+        let listener = HttpsListener::bind(anywhere, pki.clone(), tls, changes, 4).await.unwrap();
         let client = TcpStream::connect(listener.address());
         assert!(!pki.revoked().is_read());
         let (arrived, connected) = tokio::join!(listener.accept(), client);
         connected.unwrap();
-        assert_eq!(arrived.unwrap().1.ip(), anywhere.ip());
+        assert_eq!(arrived.unwrap().remote.ip(), anywhere.ip());
         assert!(pki.revoked().is_read());
     }
 }

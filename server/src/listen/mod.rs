@@ -12,6 +12,7 @@ mod https;
 mod local;
 mod neighbour;
 mod origins;
+mod proxied;
 mod public;
 mod rest;
 

@@ -67,7 +67,8 @@ pub struct HaproxyInfo {
 /// The instances and how they stand.
 fn proxies(pki: &Pki) -> Result<Vec<HaproxyInfo>, Error> {
     let last = pki.fleet().last();
-    let instances = fleet::instances(&*pki.settings()?)?;
+    let settings = pki.settings()?;
+    let instances = fleet::instances(&settings)?;
     let one = |instance: InstanceSpec| {
         let instance = instance.to_string();
         let in_step_since = last.get(&instance).and_then(|last| last.in_step_since);

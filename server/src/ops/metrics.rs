@@ -191,22 +191,22 @@ fn proxies(text: &mut Text, pki: &Pki) {
     let name = "pki_haproxy_in_step";
     text.family(name, Kind::Gauge, "Whether a HAProxy had all that it should when it was last looked at.");
     for (instance, last) in &last {
-        text.sample(name, &[("instance", instance)], u8::from(last.in_step_since.is_some()));
+        text.sample(name, &[("instance", instance.as_str())], u8::from(last.in_step_since.is_some()));
     }
     let name = "pki_haproxy_looked_at_timestamp_seconds";
     text.family(name, Kind::Gauge, "When a HAProxy was last looked at, since 1970.");
     for (instance, last) in &last {
-        text.sample(name, &[("instance", instance)], last.at.unix_timestamp());
+        text.sample(name, &[("instance", instance.as_str())], last.at.unix_timestamp());
     }
     let name = "pki_haproxy_revoked_entries";
     text.family(name, Kind::Gauge, "Revoked certificates that a HAProxy is to refuse.");
     for (instance, last) in &last {
-        text.sample(name, &[("instance", instance)], last.revoked);
+        text.sample(name, &[("instance", instance.as_str())], last.revoked);
     }
     let name = "pki_haproxy_reloads_total";
     text.family(name, Kind::Counter, "Reloads of a HAProxy by this process.");
     for instance in last.keys() {
-        text.sample(name, &[("instance", instance)], pki.fleet().reloads(instance));
+        text.sample(name, &[("instance", instance.as_str())], pki.fleet().reloads(instance));
     }
 }
 

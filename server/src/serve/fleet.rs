@@ -59,7 +59,8 @@ pub(super) async fn keep(pki: Pki, mut changes: watch::Receiver<u64>, stop: Stop
 }
 
 fn wanted(pki: &Pki) -> Result<BTreeMap<String, InstanceSpec>, crate::ops::Error> {
-    let all = fleet::instances(&*pki.settings()?)?;
+    let settings = pki.settings()?;
+    let all = fleet::instances(&settings)?;
     Ok(all.into_iter().map(|instance| (instance.to_string(), instance)).collect())
 }
 

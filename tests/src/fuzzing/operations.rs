@@ -4,6 +4,7 @@ use ca::constraints::NameConstraints;
 use ca::hierarchy::{Init, RootKeyPlace};
 use ca::key::{KeyType, ScryptCost};
 use server::Pki;
+use server::ops::haproxy::HaproxyRender;
 use server::ops::issue::{Issue, IssueMany, Renew};
 use server::ops::revoke::{Release, Revoke};
 use server::ops::{Operation, acme, audit, authority, config, crl, doctor, export, info, inventory};
@@ -36,6 +37,7 @@ pub fn json(data: &[u8]) {
     read::<crl::RootCrlDraft>(data);
     read::<crl::RootCrlInstall>(data);
     read::<doctor::Doctor>(data);
+    read::<HaproxyRender>(data);
     read::<info::Info>(data);
     read::<Release>(data);
     read::<Renew>(data);

@@ -9,7 +9,8 @@ use crate::ops::Error;
 
 /// Whether every instance is in step. Only a running service knows.
 pub(super) fn all(pki: &Pki) -> Result<Vec<Finding>, Error> {
-    let instances = fleet::instances(&*pki.settings()?)?;
+    let settings = pki.settings()?;
+    let instances = fleet::instances(&settings)?;
     let last: BTreeMap<_, _> = pki.fleet().last();
     let mut findings = Vec::new();
     for instance in instances {

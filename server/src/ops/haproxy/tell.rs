@@ -88,11 +88,11 @@ impl Operation for HaproxySync {
     type Reply = Vec<HaproxySynced>;
 
     fn run(self, pki: &Pki, _: &Permit, now: OffsetDateTime) -> Result<Vec<HaproxySynced>, Error> {
-        let instances = fleet::instances(&*pki.settings()?)?;
-        let one = |instance: &InstanceSpec| {
+        let settings = pki.settings()?;
+        let instances = fleet::instances(&settings)?;
+        side_by_side(&instances, |instance| {
             Ok(HaproxySynced::new(instance, fleet::pass(pki, instance, Pass::Whole, now)?))
-        };
-        side_by_side(&instances, one)
+        })
     }
 }
 
@@ -164,7 +164,8 @@ impl Operation for HaproxyStatus {
     type Reply = Vec<HaproxyState>;
 
     fn run(self, pki: &Pki, _: &Permit, now: OffsetDateTime) -> Result<Vec<HaproxyState>, Error> {
-        let instances = fleet::instances(&*pki.settings()?)?;
+        let settings = pki.settings()?;
+        let instances = fleet::instances(&settings)?;
         side_by_side(&instances, |instance| Ok(state(pki, instance, now)))
     }
 }

@@ -53,7 +53,9 @@ impl Door for HttpsDoor {
                 Versions::VARIABLE
             );
         }
-        HttpsListener::bind(address, self.desk.pki.clone(), tls.clone(), self.changes.clone()).await
+        let (pki, changes) = (self.desk.pki.clone(), self.changes.clone());
+        HttpsListener::bind(address, pki, tls.clone(), changes, self.desk.limits.https_connections_of_one)
+            .await
     }
 
     fn address(listener: &HttpsListener) -> SocketAddr {
