@@ -25,8 +25,8 @@ use crate::{Error, FilePath, RevokedKey, bundle};
 pub struct Wanted {
     /// The certificates.
     pub certificates: Vec<WantedCertificate>,
-    /// The map of revoked certificates.
-    pub map: FilePath,
+    /// The map of revoked certificates; `None` where nothing is terminated, so that it is not used.
+    pub map: Option<FilePath>,
     /// What it should hold.
     pub revoked: Arc<BTreeSet<RevokedKey>>,
     /// The lists of the clients' authorities.
@@ -204,7 +204,8 @@ impl Work<'_> {
     }
 
     fn revoke(&mut self, known: &mut Known, pass: Pass) {
-        let (map, wanted) = (&self.wanted.map, &self.wanted.revoked);
+        let Some(map) = &self.wanted.map else { return };
+        let wanted = &self.wanted.revoked;
         let told = match (known.revoked.take(), pass) {
             (Some(before), Pass::Changes) => {
                 let new: Vec<_> = wanted.difference(&before).copied().collect();

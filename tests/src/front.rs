@@ -74,7 +74,9 @@ impl Front {
     pub fn start(&mut self) {
         let log = std::fs::File::create(self.folder.join("log")).expect("a writable folder");
         let child = Command::new("haproxy")
-            .args(["-W", "-S", "m.sock", "-f"])
+            .args(["-W", "-S"])
+            .arg(self.folder.join("m.sock"))
+            .arg("-f")
             .arg(&self.config)
             .current_dir(&self.folder)
             .stdin(Stdio::null())

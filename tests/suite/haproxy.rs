@@ -234,7 +234,7 @@ fn whoever_was_away_is_caught_up_and_the_doctor_says_what_is_wrong() {
     front.kill();
     sandbox.pki(["revoke", "two"]).success();
     front.start();
-    assert_eq!(two.get(HOST, front.https).unwrap().0, 200, "nobody has told it");
+    assert_eq!(two.get(HOST, front.https).unwrap(), (403, REVOKED.to_owned()), "by the list");
     let synced = sandbox.pki(["haproxy", "sync", "--json"]).success().json();
     assert_eq!(synced[0]["added"], 1);
     assert_eq!(two.get(HOST, front.https).unwrap(), (403, REVOKED.to_owned()));
@@ -279,12 +279,13 @@ fn a_client_behind_passthrough_has_its_own_address_and_a_forged_one_is_refused()
     let mut front = Front::new(&sandbox, "one", &format!("pki.example.net pass proxy {address}"));
     sandbox.pki(["config", "set", "core.https_address", &address]).success();
     sandbox.pki(["config", "set", "core.https_trusted_proxy", "127.0.0.1"]).success();
-    let service = Service::start(&sandbox);
+    // At this level every request is logged with where it comes from.
+    let service = Service::start_with(&sandbox, &["serve", "-v"], &[]);
     front.start();
     let resolve = format!("pki.example.net:{}:127.0.0.1", front.https);
     let url = format!("https://pki.example.net:{}/1.0", front.https);
     let through =
-        |from, more: &[&str]| curl(&sandbox, from, &[&["--resolve", &resolve, &url], more].concat());
+        |from, more: &[&str]| curl(&sandbox, from, &[&["--resolve", &resolve, &url][..], more].concat());
     until("the node is up", || through("127.0.0.9", &[]) == 200);
     sandbox.pki(["issue-client", "anna"]).success();
     let (certificate, key) = (sandbox.file("anna.crt"), sandbox.file("anna.key"));
@@ -301,7 +302,7 @@ fn a_client_behind_passthrough_has_its_own_address_and_a_forged_one_is_refused()
     {
         let header: &[&str] = if header { &["--haproxy-protocol"] } else { &[] };
         assert_eq!(
-            curl(&sandbox, from, &[&[straight.as_str()], header].concat()),
+            curl(&sandbox, from, &[&[straight.as_str()][..], header].concat()),
             expected,
             "{from} {header:?}"
         );

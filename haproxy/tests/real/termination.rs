@@ -83,16 +83,6 @@ impl Stage {
         self.haproxy = None;
     }
 
-    /// Says something to the admin socket that our own client refuses to say.
-    pub fn say(&self, text: &str) -> String {
-        use std::io::{Read, Write};
-        let mut socket = std::os::unix::net::UnixStream::connect(self.site.admin.as_str()).unwrap();
-        socket.write_all(text.as_bytes()).unwrap();
-        let mut answer = String::new();
-        socket.read_to_string(&mut answer).unwrap();
-        answer
-    }
-
     /// A client's certificate, as a file.
     pub fn client(&self, name: &str, serial: &[u8]) -> (Identity, String) {
         let identity = self.clients.issue(name, serial);

@@ -6,7 +6,7 @@ use ::haproxy::written::InstanceSpec;
 use ca::cert::{DnsName, Serial};
 use time::OffsetDateTime;
 
-use super::seats;
+use super::seats::{self, Found};
 use crate::Pki;
 use crate::ops::Error;
 
@@ -48,7 +48,7 @@ pub fn look(pki: &Pki, instance: &InstanceSpec, now: OffsetDateTime) -> Result<L
     let settings = pki.settings()?;
     let runtime = Runtime::new(instance.admin.clone(), Bounds::STANDARD);
     let worker = runtime.worker()?;
-    let (wanted, absent) = seats::wanted(pki, &settings, now)?;
+    let Found { wanted, absent, .. } = seats::wanted(pki, &settings, now)?;
     let https = seats::https(instance, &settings);
     let on_disk = wanted
         .certificates
@@ -78,8 +78,8 @@ pub fn look(pki: &Pki, instance: &InstanceSpec, now: OffsetDateTime) -> Result<L
     Ok(Look {
         worker,
         certificates,
-        revoked_wanted: wanted.revoked.len(),
-        revoked_loaded: runtime.map_size(&wanted.map)?,
+        revoked_wanted: wanted.map.as_ref().map_or(0, |_| wanted.revoked.len()),
+        revoked_loaded: wanted.map.as_ref().map_or(Ok(0), |map| runtime.map_size(map))?,
         lists: runtime.lists(&wanted.lists)?,
         health: runtime.health()?,
     })

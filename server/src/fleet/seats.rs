@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use ::haproxy::keep::{Known, Outcome, Pass, Step, Wanted, WantedCertificate, bring};
 use ::haproxy::runtime::{Address, Bounds, revoked_file};
-use ::haproxy::written::InstanceSpec;
+use ::haproxy::written::{DomainSpec, InstanceSpec, Way};
 use ::haproxy::{FilePath, RevokedKey, plan, render};
 use ca::cert::KeyId;
 use store::Sequence;
@@ -99,50 +99,44 @@ pub fn pass(pki: &Pki, instance: &InstanceSpec, pass: Pass, now: OffsetDateTime)
     let seat = pki.fleet().seat(instance);
     let mut known = seat.known.lock().unwrap_or_else(PoisonError::into_inner);
     let begin = Instant::now();
-    let told = wanted(pki, &settings, now).and_then(|(wanted, absent)| {
-        lay(pki, &settings, &wanted, pass)?;
-        Ok((wanted, absent))
-    });
-    let mut last = seat.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let before = last.take().and_then(|last| last.in_step_since);
-    let outcome = match told {
-        Ok((wanted, absent)) => {
+    let before = {
+        let last = seat.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.as_ref().and_then(|last| last.in_step_since)
+    };
+    let last = match wanted(pki, &settings, now) {
+        Ok(Found { wanted, absent, mut unread }) => {
+            // A disk that is full keeps nobody who is revoked in.
+            unread.extend(lay(pki, &settings, &wanted, pass).err());
             let https = https(instance, &settings);
             let outcome = bring(instance, https, Bounds::STANDARD, &wanted, &mut known, pass);
             tell(instance, &outcome, begin);
             seat.reloads.fetch_add(u64::from(outcome.reloaded), Ordering::Relaxed);
-            summed(outcome, wanted.revoked.len(), absent, before, now)
+            let revoked = wanted.map.as_ref().map_or(0, |_| wanted.revoked.len());
+            summed(outcome, revoked, &absent, &unread, before, now)
         }
-        Err(error) => {
-            // Nobody was told anything.
-            let mut causes = vec![error.to_string()];
-            causes.extend(problem::causes(&error));
-            let mut last = summed(Outcome::default(), 0, Vec::new(), None, now);
-            last.failures.push((Step::Files, causes));
-            last.in_step_since = None;
-            last
-        }
+        // Nobody was told anything.
+        Err(error) => summed(Outcome::default(), 0, &[], &[error], None, now),
     };
-    *seat.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome.clone());
-    Ok(outcome)
+    *seat.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(last.clone());
+    Ok(last)
+}
+
+/// An error and what caused it, outermost first.
+fn causes(error: &dyn std::error::Error) -> Vec<String> {
+    std::iter::once(error.to_string()).chain(problem::causes(error)).collect()
 }
 
 fn summed(
     outcome: Outcome,
     revoked: usize,
-    absent: Vec<FilePath>,
+    absent: &[FilePath],
+    unread: &[Error],
     before: Option<OffsetDateTime>,
     now: OffsetDateTime,
 ) -> Last {
-    let failures: Vec<(Step, Vec<String>)> = outcome
-        .failures
-        .iter()
-        .map(|(step, error)| {
-            let mut causes = vec![error.to_string()];
-            causes.extend(problem::causes(error));
-            (*step, causes)
-        })
-        .collect();
+    let of_files = unread.iter().map(|error| (Step::Files, causes(error)));
+    let told = outcome.failures.iter().map(|(step, error)| (*step, causes(error)));
+    let failures: Vec<(Step, Vec<String>)> = of_files.chain(told).collect();
     Last {
         at: now,
         in_step_since: failures.is_empty().then(|| before.unwrap_or(now)),
@@ -190,33 +184,51 @@ pub(super) fn https(instance: &InstanceSpec, settings: &Settings) -> Option<std:
     })
 }
 
-/// What an instance should hold, and the bundles that are not there yet.
-pub(super) fn wanted(
-    pki: &Pki,
-    settings: &Settings,
-    now: OffsetDateTime,
-) -> Result<(Wanted, Vec<FilePath>), Error> {
+/// What an instance should hold.
+pub(super) struct Found {
+    /// What was found.
+    pub(super) wanted: Wanted,
+    /// The bundles that are not there yet.
+    pub(super) absent: Vec<FilePath>,
+    /// Why others could not be read; they keep nothing else back.
+    pub(super) unread: Vec<Error>,
+}
+
+/// Reads what an instance should hold.
+pub(super) fn wanted(pki: &Pki, settings: &Settings, now: OffsetDateTime) -> Result<Found, Error> {
     let files = super::files(pki, settings)?;
-    let (mut certificates, mut absent) = (Vec::new(), Vec::new());
-    for bundle in plan::bundles(&super::domains(settings)?, &files)? {
-        let path = Path::new(bundle.file.as_str());
-        if !path.exists() {
-            absent.push(bundle.file);
-            continue;
+    let domains = super::domains(settings)?;
+    let (mut certificates, mut absent, mut unread) = (Vec::new(), Vec::new(), Vec::new());
+    for bundle in plan::bundles(&domains, &files)? {
+        match Path::new(bundle.file.as_str()).exists() {
+            false => absent.push(bundle.file),
+            true => match read(bundle) {
+                Ok(certificate) => certificates.push(certificate),
+                Err(error) => unread.push(error),
+            },
         }
-        let text = Zeroizing::new(String::from_utf8_lossy(&read_limited(path, BUNDLE)?).into_owned());
-        certificates.push(WantedCertificate::read(bundle, &text)?);
     }
     let lists_written = std::fs::metadata(files.crl.as_str()).and_then(|found| found.modified()).ok();
     let wanted = Wanted {
         certificates,
-        map: files.revoked()?,
+        map: terminates(&domains).then(|| files.revoked()).transpose()?,
         revoked: revoked(pki, now)?,
         lists: files.crl,
         lists_written,
         now: now.unix_timestamp(),
     };
-    Ok((wanted, absent))
+    Ok(Found { wanted, absent, unread })
+}
+
+/// Whether TLS ends at HAProxy for any of them: then its configuration has the map.
+fn terminates(domains: &[DomainSpec]) -> bool {
+    domains.iter().any(|domain| matches!(domain.way, Way::Terminate { .. }))
+}
+
+fn read(bundle: plan::Bundle) -> Result<WantedCertificate, Error> {
+    let bytes = Zeroizing::new(read_limited(Path::new(bundle.file.as_str()), BUNDLE)?);
+    let text = Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
+    Ok(WantedCertificate::read(bundle, &text)?)
 }
 
 /// The revoked certificates, made anew when one was added or taken back.
@@ -244,12 +256,13 @@ fn lay(pki: &Pki, settings: &Settings, wanted: &Wanted, pass: Pass) -> Result<()
     let put = |file: &FilePath, text: &str| {
         place(Path::new(file.as_str()), text.as_bytes(), Visibility::Secret, OnExisting::Replace)
     };
-    let same =
-        laid.as_ref().is_some_and(|(file, keys)| *file == wanted.map && Arc::ptr_eq(keys, &wanted.revoked));
-    if !same || !there(&wanted.map) {
+    let map = files.revoked()?;
+    let keys = &wanted.revoked;
+    let same = laid.as_ref().is_some_and(|(file, held)| *file == map && Arc::ptr_eq(held, keys));
+    if !same || !there(&map) {
         make_dir(Path::new(files.folder.as_str()), Visibility::Public)?;
-        put(&wanted.map, &revoked_file(&wanted.revoked))?;
-        *laid = Some((wanted.map.clone(), Arc::clone(&wanted.revoked)));
+        put(&map, &revoked_file(keys))?;
+        *laid = Some((map, Arc::clone(keys)));
     }
     if pass == Pass::Whole && settings.value(Setting::HaproxyDomains).is_some() {
         let challenges = files.challenges()?;
