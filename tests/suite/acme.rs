@@ -261,7 +261,7 @@ fn killed_anywhere_it_goes_on() {
     // What the authority has just heard when we are killed, and the orders that may be needed then.
     let moments = [
         ("POST /sign-me-up", 1),
-        ("Added order ", 2),
+        ("Added order ", 1),
         ("POST /authZ/", 1),
         ("POST /chalZ/", 2),
         ("POST /finalize-order/", 1),

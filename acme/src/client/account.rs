@@ -123,6 +123,17 @@ impl Client {
         Ok(Some(ExternalAccount::from_stored(kid.to_owned(), key)))
     }
 
+    /// The key of the account that is stored.
+    pub(crate) fn account_key(&self, session: &Session, authority: &Authority) -> Result<AccountKey, Error> {
+        let directory = session.url.to_string();
+        let name = account_name(authority);
+        let Some(stored) = Table::<AccountRecord>::get(&self.store, &name)? else {
+            return Err(Error::AccountLost { directory });
+        };
+        let key = self.sealing.open(&stored.record.sealed_key, &aad(&name, "key"))?;
+        AccountKey::from_pkcs8(&key).map_err(|source| Error::AccountKey { directory, source })
+    }
+
     async fn stored_account(
         &self,
         session: &Session,

@@ -9,6 +9,7 @@
 //! may block.
 
 mod account;
+mod adopt;
 mod authority;
 mod authorize;
 mod certificates;

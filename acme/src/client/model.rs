@@ -67,6 +67,9 @@ pub enum Stage {
         #[n(1)]
         chain: String,
     },
+    /// The order is about to be sent, or was sent and not answered: it has no URL yet.
+    #[n(4)]
+    Placing,
 }
 
 /// One order under way: `acme-order/<digest of directory, external kid and names>`.
@@ -78,7 +81,7 @@ pub struct OrderRecord {
     /// The URL of the account that placed it: another account can't continue it.
     #[n(1)]
     pub account: String,
-    /// The order's own URL.
+    /// The order's own URL; empty while it is being placed.
     #[n(2)]
     pub url: String,
     /// How far it has come.

@@ -9,12 +9,13 @@ use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use super::account::{Replace, aad, is_lost};
+use super::adopt::open_order;
 use super::authorize::{Published, Told, authorizations, look_again, tell};
 use super::check::{Checked, check};
 use super::model::{OrderRecord, Stage};
 use super::order::{Step, next};
 use super::orders::{order_name, public};
-use super::session::Session;
+use super::session::{Fault, Session};
 use super::solve::{Challenges, Method};
 use super::{Application, Client, Names, Note, Reached};
 use crate::Error;
@@ -117,10 +118,15 @@ impl Client {
     ) -> Result<Outcome, Error> {
         let names = &application.names;
         let stored = Table::<OrderRecord>::get(&self.store, id)?;
+        let begun = stored
+            .as_ref()
+            .filter(|stored| stored.record.stage == Stage::Placing && stored.record.account == account.id());
+        let begun = begun.map(|stored| stored.version);
+        let stored = stored.filter(|_| begun.is_none());
         let (stored, order, origin) = match self.stored_order(session, account, stored, id).await? {
             Some((stored, order)) => (stored, order, Origin::Stored),
             None => {
-                let (stored, order) = self.place(session, account, names, id).await?;
+                let (stored, order) = self.place(session, account, application, id, begun).await?;
                 note(Note::Reached(Reached::Created));
                 (stored, order, Origin::Placed)
             }
@@ -163,25 +169,50 @@ impl Client {
         }
     }
 
+    /// Places an order. That one is about to be sent is durable before it is; whoever finds it so, or has sent
+    /// one and got no answer, looks for it first.
     async fn place(
         &self,
         session: &Session,
         account: &Account,
-        names: &Names,
+        application: &Application,
         id: &str,
+        begun: Option<store::Version>,
     ) -> Result<(Versioned<OrderRecord>, Order), Error> {
+        let names = &application.names;
         let identifiers = names.identifiers();
-        let order = session
-            .insist("the order", async || account.new_order(&NewOrder::new(&identifiers)).await)
-            .await?;
+        let mut sent = begun.is_some();
         let record = OrderRecord {
             names: names.to_strings(),
             account: account.id().to_owned(),
-            url: order.url().to_owned(),
-            stage: Stage::Created,
+            url: String::new(),
+            stage: Stage::Placing,
             began: (self.clock)().unix_timestamp(),
         };
-        let stored = self.put_order(id, record, None, "place an ACME order")?;
+        let placing = self.put_order(id, record.clone(), begun, "place an ACME order")?;
+        let key = self.account_key(session, &application.authority)?;
+        let placed = session
+            .insist("the order", async || {
+                if sent && let Some(url) = open_order(session, &key, account.id(), names).await? {
+                    tracing::info!(%names, "an order that was sent before is continued");
+                    return Ok::<_, Fault>(account.order(url).await?);
+                }
+                let placed = account.new_order(&NewOrder::new(&identifiers)).await.map_err(Fault::from);
+                sent = placed.as_ref().is_err_and(Fault::may_have_been_heard);
+                placed
+            })
+            .await;
+        let order = match placed {
+            Ok(order) => order,
+            // It refused: there is no order.
+            Err(refused @ Error::Authority { .. }) if !sent => {
+                self.forget(id, &placing, "drop an ACME order that was not taken")?;
+                return Err(refused);
+            }
+            Err(other) => return Err(other),
+        };
+        let record = OrderRecord { url: order.url().to_owned(), stage: Stage::Created, ..record };
+        let stored = self.put_order(id, record, Some(placing.version), "an ACME order is placed")?;
         Ok((stored, order))
     }
 }

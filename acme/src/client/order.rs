@@ -33,6 +33,8 @@ pub enum Step {
 /// Decides from what is stored and what the authority says.
 pub fn next(stage: &Stage, status: OrderStatus) -> Step {
     match (stage, status) {
+        // Whoever has an order has left this stage.
+        (Stage::Placing, _) => Step::BeginAnew,
         (Stage::Issued { .. }, _) => Step::Take,
         (_, OrderStatus::Invalid) => Step::Fail,
         (Stage::Created | Stage::Answering, OrderStatus::Pending) => Step::Authorize,
@@ -59,12 +61,13 @@ mod tests {
         OrderStatus::Invalid,
     ];
 
-    fn stages() -> [Stage; 4] {
+    fn stages() -> [Stage; 5] {
         [
             Stage::Created,
             Stage::Answering,
             Stage::Finalizing { sealed_key: vec![1].into(), csr: vec![2].into() },
             Stage::Issued { sealed_key: vec![1].into(), chain: String::new() },
+            Stage::Placing,
         ]
     }
 
@@ -79,6 +82,7 @@ mod tests {
         assert_eq!(steps[1], [Authorize, Prepare, BeginAnew, BeginAnew, Fail]);
         assert_eq!(steps[2], [BeginAnew, Finalize, Wait, Download, Fail]);
         assert_eq!(steps[3], [Take, Take, Take, Take, Take]);
+        assert_eq!(steps[4], [BeginAnew; 5]);
     }
 
     #[test]

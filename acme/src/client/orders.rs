@@ -53,7 +53,7 @@ impl Client {
                     .map_err(Error::Certificate)?;
                 Ok(Obtained { certificate, key, order: id.to_owned(), version: stored.version })
             })),
-            Stage::Created | Stage::Answering | Stage::Finalizing { .. } => None,
+            Stage::Placing | Stage::Created | Stage::Answering | Stage::Finalizing { .. } => None,
         }
     }
 

@@ -38,9 +38,53 @@ pub fn pause(failures: u32, asked: Option<Duration>) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use time::macros::datetime;
 
     use super::*;
+
+    const WEEK: i64 = 7 * 86_400;
+
+    proptest! {
+        /// A certificate's whole life in a few lines: somebody looks once a minute at most, the authority fails
+        /// for some time and asks to wait now and then.
+        #[test]
+        fn renewals_come_in_the_window_and_failures_seldom(
+            days in 1i64..400,
+            name in "[a-z]{1,12}",
+            down in 0i64..30,
+            looks in proptest::collection::vec(0i64..120, 64),
+            asked in proptest::collection::vec(proptest::option::of(0u64..40_000), 32),
+        ) {
+            let begin = datetime!(2026-01-01 00:00 UTC);
+            let life = time::Duration::days(days);
+            let due = due(begin, begin + life, &format!("{name}.example")).unix_timestamp();
+            let up = due + down * 86_400;
+            let (mut now, mut next, mut failures) = (begin.unix_timestamp(), due, 0u32);
+            let mut attempts: Vec<i64> = Vec::new();
+            let mut late = looks.iter().cycle();
+            let renewed = loop {
+                // Whoever looks comes a little after it is due.
+                now = now.max(next) + late.next().copied().unwrap_or_default();
+                attempts.push(now);
+                if now >= up {
+                    break now;
+                }
+                failures += 1;
+                let asked = asked[failures as usize % asked.len()].map(Duration::from_secs);
+                next = now + i64::try_from(pause(failures, asked).as_secs()).unwrap();
+            };
+            let (begin, end) = (begin.unix_timestamp(), (begin + life).unix_timestamp());
+            prop_assert!(attempts[0] >= begin + (end - begin) * 6 / 10, "not before its time");
+            prop_assert!(attempts[0] <= begin + (end - begin) * 2 / 3 + 120, "and not after it");
+            // At most a day's pause, or what the authority asked for, after it is back.
+            prop_assert!(renewed <= up.max(due) + 86_400 + 120, "none is missed");
+            for (at, first) in attempts.iter().enumerate() {
+                let within = attempts[at..].iter().take_while(|later| **later < first + WEEK).count();
+                prop_assert!(within < 12, "{within} in a week");
+            }
+        }
+    }
 
     #[test]
     fn a_certificate_is_due_at_two_thirds_of_its_life_or_a_little_before() {

@@ -51,6 +51,11 @@ impl Fault {
         }
     }
 
+    /// Whether the authority may have done what was asked, though we did not hear of it.
+    pub(crate) fn may_have_been_heard(&self) -> bool {
+        matches!(self.trouble(), Trouble::Network | Trouble::Server)
+    }
+
     fn told(self, doing: &'static str) -> Error {
         match self {
             Fault::Http(source) => Error::Http { doing, source },

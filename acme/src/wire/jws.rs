@@ -36,10 +36,27 @@ impl AccountKey {
         json!({ "kty": "EC", "crv": "P-256", "x": encode(x), "y": encode(y) })
     }
 
+    /// A flattened JWS whose header names the account (RFC 8555 §6.2). Without a payload it is a
+    /// POST-as-GET (§6.3).
+    pub fn sign_as(
+        &self,
+        account: &str,
+        url: &str,
+        nonce: &str,
+        payload: Option<&Value>,
+    ) -> Result<Value, KeyFault> {
+        let protected = json!({ "alg": "ES256", "kid": account, "nonce": nonce, "url": url });
+        self.flatten(&protected, &payload.map(Value::to_string).unwrap_or_default())
+    }
+
     /// A flattened JWS whose header carries the key itself, as `newAccount` demands (RFC 8555 §6.2).
     pub fn sign(&self, url: &str, nonce: &str, payload: &Value) -> Result<Value, KeyFault> {
         let protected = json!({ "alg": "ES256", "jwk": self.jwk(), "nonce": nonce, "url": url });
-        let (protected, payload) = (encode(protected.to_string()), encode(payload.to_string()));
+        self.flatten(&protected, &payload.to_string())
+    }
+
+    fn flatten(&self, protected: &Value, payload: &str) -> Result<Value, KeyFault> {
+        let (protected, payload) = (encode(protected.to_string()), encode(payload));
         let signature = self
             .0
             .sign(&SystemRandom::new(), format!("{protected}.{payload}").as_bytes())
@@ -91,6 +108,15 @@ mod tests {
         assert_eq!(header["url"], "https://ca.example/new-account");
         let point: Vec<u8> = [vec![4], decode(&header["jwk"]["x"]), decode(&header["jwk"]["y"])].concat();
         assert_eq!(point, public);
+    }
+
+    #[test]
+    fn a_post_as_get_names_the_account_and_has_no_payload() {
+        let (key, _) = key();
+        let jws = key.sign_as("https://ca.example/acct/1", "https://ca.example/o/1", "n0", None).unwrap();
+        assert_eq!(jws["payload"], "");
+        let header: Value = serde_json::from_slice(&decode(&jws["protected"])).unwrap();
+        assert_eq!((&header["kid"], &header["jwk"]), (&json!("https://ca.example/acct/1"), &Value::Null));
     }
 
     #[test]
