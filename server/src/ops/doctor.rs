@@ -2,6 +2,7 @@
 //!
 //! Every check looks and touches nothing. A check that can't look says so: it is a finding too.
 
+mod acme;
 mod admission;
 mod authorities;
 mod certificates;
@@ -68,6 +69,7 @@ impl Operation for Doctor {
         findings.extend(published::overtaken(pki, now)?);
         findings.extend(authorities::own(pki, now)?);
         findings.push(certificates::ending(pki, now)?);
+        findings.extend(acme::certificates(pki, now)?);
         findings.extend(files::modes(pki.layout(), pki.owner()));
         findings.push(files::room(pki.directory()));
         findings.extend(journal::store(pki));

@@ -43,6 +43,7 @@ impl Operation for Metrics {
         certificates(&mut text, pki, now)?;
         authorities(&mut text, pki)?;
         lists(&mut text, pki, now)?;
+        obtained(&mut text, pki, now)?;
         commits(&mut text, pki);
         peers(&mut text, pki);
         service(&mut text, pki);
@@ -77,6 +78,32 @@ fn certificates(text: &mut Text, pki: &Pki, now: OffsetDateTime) -> Result<(), E
             let count = soon.get(issuer).copied().unwrap_or(0);
             text.sample(name, &[("issuer", &issuer.to_string()), ("within", within)], count);
         }
+    }
+    Ok(())
+}
+
+/// The certificates from ACME authorities. Every family is there, whatever there is: an alarm must not depend
+/// on a first certificate.
+fn obtained(text: &mut Text, pki: &Pki, now: OffsetDateTime) -> Result<(), Error> {
+    let all = super::acme::list(pki)?;
+    let state = |view: &super::acme::AcmeView| match (view.revoked, view.not_after, &view.last_error) {
+        (true, _, _) => "revoked",
+        (false, None, _) => "wanted",
+        (false, Some(end), _) if end <= now => "ended",
+        (false, Some(_), Some(_)) => "failing",
+        (false, Some(_), None) => "valid",
+    };
+    let name = "pki_acme_certificates";
+    text.family(name, Kind::Gauge, "Certificates from ACME authorities; wanted: not obtained yet.");
+    for word in ["ended", "failing", "revoked", "valid", "wanted"] {
+        let count = all.iter().filter(|view| state(view) == word).count();
+        text.sample(name, &[("state", word)], count);
+    }
+    let name = "pki_acme_earliest_end_timestamp_seconds";
+    text.family(name, Kind::Gauge, "When the first of those that are not revoked ends, since 1970.");
+    let ends = all.iter().filter(|view| !view.revoked).filter_map(|view| view.not_after);
+    if let Some(end) = ends.min() {
+        text.sample(name, &[], end.unix_timestamp());
     }
     Ok(())
 }
