@@ -13,6 +13,7 @@ mod value;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use ::acme::client::solve::dns_01::provider::ProviderError;
 use ca::distribution::PublicUrl;
 use ca::followed::Followed;
 use ca::records::RestsOn;
@@ -45,6 +46,12 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// Nobody is named who changes zones.
+    #[error("acme.provider is not set, and DNS-01 needs it")]
+    NoProvider,
+    /// What is set for the provider does not do.
+    #[error("acme.provider can't be used")]
+    Provider(#[source] ProviderError),
     /// A secret can't be sealed or opened.
     #[error("{setting} can't be sealed or opened")]
     Sealed {

@@ -24,6 +24,8 @@ pub struct PebbleOptions {
     pub lifetime: u32,
     /// Seconds that validation sleeps at most; 0 for not at all.
     pub sleep: u32,
+    /// Another server of DNS than its test resolver, `IP:PORT`.
+    pub resolver: Option<String>,
 }
 
 impl Default for PebbleOptions {
@@ -34,6 +36,7 @@ impl Default for PebbleOptions {
             external: Vec::new(),
             lifetime: 7_776_000,
             sleep: 0,
+            resolver: None,
         }
     }
 }
@@ -222,8 +225,9 @@ fn launch_authority(folder: &Path, ports: &Ports, options: &PebbleOptions) -> Ch
         0 => command.env("PEBBLE_VA_NOSLEEP", "1"),
         seconds => command.env("PEBBLE_VA_SLEEPTIME", seconds.to_string()),
     };
+    let resolver = options.resolver.clone().unwrap_or_else(|| format!("127.0.0.1:{}", ports.dns));
     let child = command
-        .args(["-config", "pebble.json", "-dnsserver", &format!("127.0.0.1:{}", ports.dns)])
+        .args(["-config", "pebble.json", "-dnsserver", &resolver])
         .env("PEBBLE_WFE_NONCEREJECT", options.nonce_reject.to_string())
         .env("PEBBLE_AUTHZREUSE", options.authorization_reuse.to_string())
         .current_dir(folder)

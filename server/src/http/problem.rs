@@ -119,6 +119,7 @@ fn kind(error: &Error) -> ProblemKind {
         Error::Listen(listen::Error::Busy { .. }) => ProblemKind::Conflict,
         Error::Listen(_) => ProblemKind::Invalid,
         Error::Crowded
+        | Error::Resolvers { .. }
         | Error::NoList { .. }
         | Error::NoListener { .. }
         | Error::TooOften(_)
@@ -127,9 +128,12 @@ fn kind(error: &Error) -> ProblemKind {
         Error::Runtime { .. } | Error::Served(_) | Error::Time { .. } => ProblemKind::Internal,
         Error::NoProject { .. } | Error::NotHeld { .. } | Error::NotValid { .. } => ProblemKind::NotFound,
         Error::File(_) | Error::Publish { .. } | Error::Seal(_) => ProblemKind::Internal,
-        Error::Setting(settings::Error::InClear { .. } | settings::Error::Invalid { .. }) => {
-            ProblemKind::Invalid
-        }
+        Error::Setting(
+            settings::Error::InClear { .. }
+            | settings::Error::Invalid { .. }
+            | settings::Error::NoProvider
+            | settings::Error::Provider(_),
+        ) => ProblemKind::Invalid,
         Error::Setting(settings::Error::Sealed { .. }) => ProblemKind::Internal,
         Error::Setting(settings::Error::Unknown { .. }) => ProblemKind::NotFound,
         Error::Setting(settings::Error::Store(source)) | Error::Store(source) => store_kind(source),

@@ -34,7 +34,7 @@ pub struct AcmeIssue {
     pub ca_root: Option<String>,
     /// External account binding: key id and base64url HMAC key.
     pub eab: Option<(String, String)>,
-    /// How the names are proved: `HTTP-01` if `None`, `TLS-ALPN-01`.
+    /// How the names are proved: `HTTP-01` if `None`, `TLS-ALPN-01`, `DNS-01`.
     #[serde(default)]
     pub challenge: Option<String>,
     /// Where a standalone HTTP-01 listener binds, when no public listener answers.

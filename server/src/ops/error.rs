@@ -120,6 +120,13 @@ pub enum Error {
         /// The path.
         path: std::path::PathBuf,
     },
+    /// No resolver of DNS is known.
+    #[error("no resolver of DNS is known")]
+    Resolvers {
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// No runtime could be started.
     #[error("this thread can't wait for the network")]
     Runtime {

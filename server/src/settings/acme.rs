@@ -1,8 +1,10 @@
 //! What the settings say of the service's own certificate from an ACME authority.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use acme::client::solve::dns_01::provider::{self, Environment, Provider};
 use acme::client::{DirectoryUrl, ExternalAccount, Limits, Method, Names};
 use zeroize::Zeroizing;
 
@@ -33,7 +35,7 @@ pub struct Wish {
 }
 
 /// Every setting of ACME.
-const ALL: [Setting; 9] = [
+const ALL: [Setting; 12] = [
     Setting::AcmeAgreeTos,
     Setting::AcmeCaRoot,
     Setting::AcmeCaUrl,
@@ -43,6 +45,9 @@ const ALL: [Setting; 9] = [
     Setting::AcmeEabKid,
     Setting::AcmeEmail,
     Setting::AcmeHttpPort,
+    Setting::AcmeProvider,
+    Setting::AcmeProviderEnvironment,
+    Setting::AcmeProviderResolvers,
 ];
 
 impl Settings {
@@ -62,6 +67,18 @@ impl Settings {
             kid: value(Setting::AcmeEabKid),
             asked: format!("{versions:?}"),
         })
+    }
+
+    /// Who changes zones for DNS-01, and the resolvers to ask.
+    pub fn acme_provider(&self, sealing: &SealingKey) -> Result<(Provider, Vec<SocketAddr>), Error> {
+        let name = self.value(Setting::AcmeProvider).ok_or(Error::NoProvider)?;
+        let lines = self.secret(Setting::AcmeProviderEnvironment, sealing)?;
+        let lines = lines.as_ref().map_or("", |lines| lines.as_str());
+        let environment = Environment::read(lines).map_err(Error::Provider)?;
+        let provider = Provider::new(name, &environment).map_err(Error::Provider)?;
+        let resolvers = self.value(Setting::AcmeProviderResolvers).into_iter();
+        let resolvers = resolvers.flat_map(|list| list.split(',').filter_map(provider::address));
+        Ok((provider, resolvers.collect()))
     }
 
     /// What a secret setting was set to.
@@ -94,6 +111,27 @@ pub(super) fn domains(value: &str) -> Result<String, String> {
     let names: Vec<&str> = value.split(',').map(str::trim).collect();
     let names = Names::parse(&names, &Limits::default()).map_err(|error| in_words(&error))?;
     Ok(names.to_strings().join(","))
+}
+
+/// The name of a provider.
+pub(super) fn provider(value: &str) -> Result<String, String> {
+    match value {
+        "exec" | "rfc2136" => Ok(value.to_owned()),
+        _ => Err("the providers are exec and rfc2136".to_owned()),
+    }
+}
+
+/// The lines of a provider's environment.
+pub(super) fn environment(value: &str) -> Result<String, String> {
+    Environment::read(value).map_err(|error| error.to_string())?;
+    Ok(value.trim_end().to_owned())
+}
+
+/// Resolvers, separated by commas.
+pub(super) fn resolvers(value: &str) -> Result<String, String> {
+    let found = value.split(',').map(|one| provider::address(one.trim()).map(|found| found.to_string()));
+    let found: Option<Vec<String>> = found.collect();
+    found.map(|found| found.join(",")).ok_or_else(|| "addresses are needed, such as 192.0.2.1".to_owned())
 }
 
 /// The URL of a directory.

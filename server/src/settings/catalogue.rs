@@ -33,6 +33,12 @@ pub enum Setting {
     AcmeEmail,
     /// `acme.http.port`
     AcmeHttpPort,
+    /// `acme.provider`
+    AcmeProvider,
+    /// `acme.provider.environment`
+    AcmeProviderEnvironment,
+    /// `acme.provider.resolvers`
+    AcmeProviderResolvers,
     /// `core.crl_expired`
     CoreCrlExpired,
     /// `core.external_address`
@@ -119,7 +125,7 @@ const HTTPS_PORT: u16 = 8443;
 
 impl Setting {
     /// Every setting, by name.
-    pub const ALL: [Setting; 33] = [
+    pub const ALL: [Setting; 36] = [
         Setting::AcmeAgreeTos,
         Setting::AcmeCaRoot,
         Setting::AcmeCaUrl,
@@ -129,6 +135,9 @@ impl Setting {
         Setting::AcmeEabKid,
         Setting::AcmeEmail,
         Setting::AcmeHttpPort,
+        Setting::AcmeProvider,
+        Setting::AcmeProviderEnvironment,
+        Setting::AcmeProviderResolvers,
         Setting::CoreCrlExpired,
         Setting::CoreExternalAddress,
         Setting::CoreHttpsAddress,
@@ -171,6 +180,9 @@ impl Setting {
             Setting::AcmeEabKid => "acme.eab.kid",
             Setting::AcmeEmail => "acme.email",
             Setting::AcmeHttpPort => "acme.http.port",
+            Setting::AcmeProvider => "acme.provider",
+            Setting::AcmeProviderEnvironment => "acme.provider.environment",
+            Setting::AcmeProviderResolvers => "acme.provider.resolvers",
             Setting::CoreCrlExpired => "core.crl_expired",
             Setting::CoreExternalAddress => "core.external_address",
             Setting::CoreHttpsAddress => "core.https_address",
@@ -210,6 +222,9 @@ impl Setting {
             | Setting::AcmeEabKid
             | Setting::AcmeEmail
             | Setting::AcmeHttpPort
+            | Setting::AcmeProvider
+            | Setting::AcmeProviderEnvironment
+            | Setting::AcmeProviderResolvers
             | Setting::CoreExternalAddress
             | Setting::CoreHttpsAddress
             | Setting::CoreHttpsTrustedProxy
@@ -242,12 +257,15 @@ impl Setting {
         match self {
             Setting::AcmeCaRoot => "file, absolute",
             Setting::AcmeCaUrl => "https URL",
-            Setting::AcmeChallenge => "HTTP-01 or TLS-ALPN-01",
+            Setting::AcmeChallenge => "HTTP-01, TLS-ALPN-01 or DNS-01",
             Setting::AcmeDomain => "names, separated by commas",
             Setting::AcmeEabHmac => "base64url, secret",
             Setting::AcmeEabKid => "key identifier",
             Setting::AcmeEmail => "e-mail address",
             Setting::AcmeHttpPort => "[IP]:PORT",
+            Setting::AcmeProvider => "exec or rfc2136",
+            Setting::AcmeProviderEnvironment => "lines of KEY=VALUE, secret",
+            Setting::AcmeProviderResolvers => "IP[:PORT], separated by commas",
             Setting::CoreCrlExpired => "refuse or warn",
             Setting::CoreExternalAddress => "HOST[:PORT]",
             Setting::CoreHttpsAddress => "IP[:PORT]",
@@ -293,6 +311,15 @@ impl Setting {
             Setting::AcmeEmail => "Where the authority may write to.",
             Setting::AcmeHttpPort => {
                 "Where a listener for HTTP-01 is opened during an order; unset, the listeners that are there answer, or port 80 if it is free."
+            }
+            Setting::AcmeProvider => {
+                "Who changes the zone for DNS-01: a program, or a name server by RFC 2136."
+            }
+            Setting::AcmeProviderEnvironment => {
+                "What the provider needs, as lego names it: EXEC_PATH, RFC2136_NAMESERVER and so on; never shown again."
+            }
+            Setting::AcmeProviderResolvers => {
+                "Resolvers that are asked for zones and aliases of DNS-01; unset, those of this system."
             }
             Setting::CoreCrlExpired => {
                 "What becomes of the clients of an imported authority once its list has run out."
@@ -358,7 +385,7 @@ impl Setting {
     /// Whether its value may be seen.
     pub fn secrecy(self) -> Secrecy {
         match self {
-            Setting::AcmeEabHmac => Secrecy::Secret,
+            Setting::AcmeEabHmac | Setting::AcmeProviderEnvironment => Secrecy::Secret,
             _ => Secrecy::Open,
         }
     }
@@ -389,6 +416,9 @@ impl Setting {
             Setting::AcmeEabKid => acme::kid(value).map_err(refuse),
             Setting::AcmeEmail => acme::email(value).map_err(refuse),
             Setting::AcmeHttpPort => value::port(value).map(|found| found.to_string()).map_err(refuse),
+            Setting::AcmeProvider => acme::provider(value).map_err(refuse),
+            Setting::AcmeProviderEnvironment => acme::environment(value).map_err(refuse),
+            Setting::AcmeProviderResolvers => acme::resolvers(value).map_err(refuse),
             Setting::CoreCrlExpired => value::word::<CrlExpired>(value).map_err(refuse),
             Setting::CoreExternalAddress => value::host_and_port(value, HTTPS_PORT).map_err(refuse),
             Setting::CoreHttpsAddress => {

@@ -52,7 +52,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE", requires = "eab_kid")]
     eab_hmac_file: Option<PathBuf>,
 
-    /// How the names are proved: HTTP-01, or TLS-ALPN-01 by the service's HTTPS listener
+    /// How the names are proved: HTTP-01, TLS-ALPN-01 or DNS-01
     #[arg(long, value_name = "METHOD")]
     challenge: Option<String>,
 

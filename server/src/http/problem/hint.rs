@@ -30,7 +30,11 @@ pub(super) fn hint(error: &Error) -> Option<String> {
             "`pki config list` shows every setting"
         }
         Error::Setting(settings::Error::Store(error)) | Error::Store(error) => store_hint(error),
+        Error::Setting(settings::Error::NoProvider | settings::Error::Provider(_)) => {
+            "set acme.provider, and what it needs by `pki config set acme.provider.environment - < FILE`"
+        }
         Error::Setting(settings::Error::InClear { .. }) => "set it by `pki config set`",
+        Error::Resolvers { .. } => "look at /etc/resolv.conf, or set acme.provider.resolvers",
         Error::NoListener { .. } => {
             "set core.https_address and run the service, or prove the names in another way"
         }

@@ -2,13 +2,15 @@
 //! order.
 
 use std::io;
+use std::sync::Arc;
 
-use ::acme::client::{Answer, Challenges, Doing, Method, Proof, Standalone};
+use ::acme::client::solve::dns_01;
+use ::acme::client::{Answer, Challenges, Dns, Doing, Method, Proof, Standalone};
 
-use crate::Pki;
 use crate::challenge::ChallengeBoard;
 use crate::ops::Error;
 use crate::serve::ListenerState;
+use crate::{Pki, clock};
 
 /// Where a standalone listener binds unless told otherwise.
 const HTTP_ADDRESS: &str = ::acme::client::solve::http_01::DEFAULT_ADDRESS;
@@ -25,7 +27,11 @@ pub(super) async fn responder(
             ListenerState::Listening(_) => Ok(Box::new(pki.tls_challenges().clone())),
             ListenerState::Failed { .. } | ListenerState::Off => Err(Error::NoListener { method }),
         },
-        Method::Dns01 => Err(Error::NoListener { method }),
+        Method::Dns01 => {
+            let (provider, resolvers) = pki.settings()?.acme_provider(pki.sealing()?)?;
+            let dns = Dns::new(provider, resolvers, dns_01::PORT, Arc::new(clock::now));
+            Ok(Box::new(dns.map_err(|source| Error::Resolvers { source })?))
+        }
     }
 }
 

@@ -77,6 +77,9 @@ fn what_acme_is_told_is_checked() {
         (Setting::AcmeEabKid, "a\nb"),
         (Setting::AcmeEmail, "nobody"),
         (Setting::AcmeHttpPort, ":0"),
+        (Setting::AcmeProvider, "route53"),
+        (Setting::AcmeProviderEnvironment, "LD_PRELOAD=x"),
+        (Setting::AcmeProviderResolvers, "ns.example"),
     ] {
         assert!(setting.check(bad).is_err(), "{setting} {bad:?}");
     }
