@@ -11,7 +11,6 @@ pub(crate) mod operation;
 pub mod problem;
 pub(crate) mod public;
 mod told;
-mod websocket;
 
 use std::sync::Arc;
 

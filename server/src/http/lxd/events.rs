@@ -11,21 +11,21 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Extension, RawQuery, Request, State};
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::ws::{CloseCode, CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
+use axum::extract::{Extension, RawQuery, State};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::header::{HeaderValue, UPGRADE};
 use http::StatusCode;
-use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
 use store::Sequence;
-use tokio::io::AsyncWrite;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::OwnedSemaphorePermit;
 use trust::{Action, Presented};
 
 use self::told::Kind;
 use super::envelope::Failure;
 use super::parameter;
 use crate::http::operation::Refusal;
-use crate::http::websocket::{self, Closing, Frame};
 use crate::http::{Desk, operation};
 use crate::listen::Caller;
 use crate::{Pki, clock};
@@ -36,6 +36,8 @@ pub(in crate::http) const LISTENERS: usize = 64;
 const PULSE: Duration = Duration::from_secs(10);
 /// How long a listener may take nothing.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Octets of what a listener may say, which is passed over: it may ask whether we live, or say farewell.
+const LONGEST: usize = 16 * 1024;
 /// Entries of the journal read at once.
 const PAGE: usize = 256;
 
@@ -44,7 +46,7 @@ pub(super) async fn listen(
     State(desk): State<Desk>,
     Extension(caller): Extension<Caller>,
     RawQuery(query): RawQuery,
-    mut request: Request,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
     let permit = desk.pki.permit(&caller.presented, Action::Inspect, clock::now());
     if let Err(error) = permit {
@@ -55,16 +57,14 @@ pub(super) async fn listen(
         Ok(kinds) => kinds,
         Err(failure) => return failure.into_response(),
     };
-    let Some(answer) = websocket::accept(request.headers()) else {
+    let Ok(upgrade) = upgrade else {
         let needed =
             Failure::new(StatusCode::UPGRADE_REQUIRED, "events are told over a WebSocket of version 13");
         let mut answer = needed.into_response();
-        answer.headers_mut().insert(http::header::UPGRADE, http::HeaderValue::from_static("websocket"));
+        answer.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
         return answer;
     };
-    let (Ok(place), Some(upgrade)) =
-        (operation::place(&desk.rooms.events), request.extensions_mut().remove::<OnUpgrade>())
-    else {
+    let Ok(place) = operation::place(&desk.rooms.events) else {
         return Failure::from(Refusal::Busy).into_response();
     };
     // What is committed from here on is told.
@@ -74,11 +74,10 @@ pub(super) async fn listen(
         kinds,
         seen: desk.pki.store().head(),
     };
-    tokio::spawn(async move {
-        let ended = listener.serve(upgrade, place).await;
+    upgrade.max_message_size(LONGEST).max_frame_size(LONGEST).on_upgrade(async move |socket| {
+        let ended = listener.serve(socket, place).await;
         tracing::debug!(remote = %caller.remote, ?ended, "somebody listens no more");
-    });
-    answer
+    })
 }
 
 /// What is asked for: everything, unless it says.
@@ -102,61 +101,40 @@ struct Listener {
 }
 
 impl Listener {
-    async fn serve(mut self, upgrade: OnUpgrade, place: OwnedSemaphorePermit) -> io::Result<()> {
-        let upgraded = upgrade.await.map_err(io::Error::other)?;
-        let (mut from, mut to) = tokio::io::split(TokioIo::new(upgraded));
-        let (heard, mut frames) = mpsc::channel(4);
-        let reading = tokio::spawn(async move {
-            while let Ok(frame) = websocket::read(&mut from).await {
-                if heard.send(frame).await.is_err() {
-                    return;
-                }
-            }
-        });
-        let told = self.tell(&mut to, &mut frames).await;
-        reading.abort();
-        drop(place);
-        told
-    }
-
-    async fn tell(
-        &mut self,
-        to: &mut (impl AsyncWrite + Unpin),
-        frames: &mut mpsc::Receiver<Frame>,
-    ) -> io::Result<()> {
+    async fn serve(mut self, mut socket: WebSocket, _place: OwnedSemaphorePermit) -> io::Result<()> {
         let mut heads = self.pki.heads();
         let stop = self.pki.stop();
         let mut pulse = tokio::time::interval(PULSE);
         loop {
             tokio::select! {
                 biased;
-                () = stop.told() => return in_time(websocket::close(to, Closing::GoingAway)).await,
-                frame = frames.recv() => match frame {
-                    Some(Frame::Ping(said)) => in_time(websocket::pong(to, &said)).await?,
-                    Some(Frame::Other) => {}
-                    Some(Frame::Close) | None => return Ok(()),
+                () = stop.told() => return farewell(&mut socket, close_code::AWAY).await,
+                // A ping is answered by the library.
+                said = socket.recv() => match said {
+                    Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Text(_) | Message::Binary(_))) => {}
+                    Some(Ok(Message::Close(_)) | Err(_)) | None => return Ok(()),
                 },
                 changed = heads.changed() => {
                     // Whoever tells of heads has ended: so does the service.
                     if changed.is_err() {
-                        return in_time(websocket::close(to, Closing::GoingAway)).await;
+                        return farewell(&mut socket, close_code::AWAY).await;
                     }
-                    if !self.pass_on(to).await? {
-                        return in_time(websocket::close(to, Closing::Policy)).await;
+                    if !self.pass_on(&mut socket).await? {
+                        return farewell(&mut socket, close_code::POLICY).await;
                     }
                 }
                 _ = pulse.tick() => {
                     if !self.is_permitted() {
-                        return in_time(websocket::close(to, Closing::Policy)).await;
+                        return farewell(&mut socket, close_code::POLICY).await;
                     }
-                    in_time(websocket::ping(to)).await?;
+                    send(&mut socket, Message::Ping(Bytes::new())).await?;
                 }
             }
         }
     }
 
     /// Tells what was committed since; `false` once the listener may not know.
-    async fn pass_on(&mut self, to: &mut (impl AsyncWrite + Unpin)) -> io::Result<bool> {
+    async fn pass_on(&mut self, socket: &mut WebSocket) -> io::Result<bool> {
         loop {
             let (pki, seen) = (self.pki.clone(), self.seen);
             let read = tokio::task::spawn_blocking(move || pki.store().follow(seen, PAGE)).await;
@@ -169,7 +147,7 @@ impl Listener {
             self.seen = last.sequence;
             for event in entries.iter().filter_map(|entry| told::event(entry)) {
                 if self.kinds.contains(&event.kind) {
-                    in_time(websocket::text(to, &event.text())).await?;
+                    send(socket, Message::text(event.text())).await?;
                 }
             }
         }
@@ -180,10 +158,15 @@ impl Listener {
     }
 }
 
-async fn in_time(sending: impl Future<Output = io::Result<()>>) -> io::Result<()> {
-    tokio::time::timeout(PATIENCE, sending)
-        .await
-        .unwrap_or_else(|_elapsed| Err(io::ErrorKind::TimedOut.into()))
+async fn farewell(socket: &mut WebSocket, code: CloseCode) -> io::Result<()> {
+    send(socket, Message::Close(Some(CloseFrame { code, reason: Utf8Bytes::default() }))).await
+}
+
+async fn send(socket: &mut WebSocket, message: Message) -> io::Result<()> {
+    match tokio::time::timeout(PATIENCE, socket.send(message)).await {
+        Ok(sent) => sent.map_err(io::Error::other),
+        Err(_elapsed) => Err(io::ErrorKind::TimedOut.into()),
+    }
 }
 
 #[cfg(test)]
