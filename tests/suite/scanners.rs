@@ -39,6 +39,8 @@ fn scanned() -> Scanned {
     sandbox.pki(["init", "--name", "Example", "--key-type", "p256"]).success();
     let address = format!("127.0.0.1:{}", free_port());
     sandbox.pki(["config", "set", "core.https_address", &address]).success();
+    // The service's own certificate says where the list is.
+    sandbox.pki(["config", "set", "core.public_url", "http://pki.example.org"]).success();
     for name in ["alice", "mallory"] {
         sandbox.pki(["issue-client", name, "--key-type", "p256"]).success();
     }
@@ -199,7 +201,10 @@ fn sslyze_finds_nothing_that_is_not_accepted() {
 #[ignore = "tests/full: two minutes of handshakes"]
 fn testssl_finds_nothing_that_is_not_accepted() {
     let scanned = scanned();
+    let root = scanned.sandbox.dir().join("root.crt").display().to_string();
     let words = [
+        "--add-ca",
+        &root,
         "--quiet",
         "--color",
         "0",

@@ -46,7 +46,13 @@ pub(crate) async fn answer(
 pub(super) fn describe(document: &mut Document) {
     let answers = json!({
         "200": {"description": "The metrics.", "content": {"text/plain": {"schema": {"type": "string"}}}},
-        "default": {"$ref": "#/components/responses/Problem"},
+        "default": {
+            "description": "It failed. Whoever is not let in over HTTPS hears so in LXD's form.",
+            "content": {"application/json": {"schema": {"anyOf": [
+                {"$ref": "#/components/schemas/Problem"},
+                {"$ref": "#/components/schemas/Envelope"},
+            ]}}},
+        },
     });
     let text = "The metrics, in Prometheus' text format, version 0.0.4.";
     let access = Access::Permitted(Action::Metrics);

@@ -3,6 +3,7 @@
 //! A route exists because an operation stands in the table below; nothing is routed by pattern.
 
 pub(crate) mod backup;
+mod browser;
 mod enroll;
 mod lxd;
 mod metrics;
@@ -15,7 +16,7 @@ mod told;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::routing::{get, post};
 use tokio::sync::Semaphore;
 use trust::Action;
@@ -227,7 +228,7 @@ pub fn routes() -> Vec<Route> {
 /// What the HTTPS listener answers. All that the socket does, it does too, for those who are let in.
 pub(crate) fn https_router(desk: Desk) -> Router {
     let told = from_fn_with_state(Told::of(&desk.pki, Listener::Https), told::tell);
-    lxd::router(operation_router(), desk).layer(told)
+    lxd::router(operation_router(), desk).layer(map_response(browser::forbid)).layer(told)
 }
 
 /// What the socket answers.

@@ -16,8 +16,8 @@ use axum::extract::ws::{CloseCode, CloseFrame, Message, Utf8Bytes, WebSocket, We
 use axum::extract::{Extension, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::header::{HeaderValue, UPGRADE};
 use http::StatusCode;
+use http::header::{HeaderValue, UPGRADE};
 use store::Sequence;
 use tokio::sync::OwnedSemaphorePermit;
 use trust::{Action, Presented};

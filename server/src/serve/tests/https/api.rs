@@ -3,6 +3,20 @@
 use super::*;
 
 #[test]
+fn no_browser_takes_an_answer_for_a_page() {
+    let dir = tempfile::tempdir().unwrap();
+    let https = https(dir.path());
+    for path in ["/", "/1.0/certificates", "/1.0/pki/list", "/nowhere"] {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+        let answer = https.raw(&nobody(), &request).to_ascii_lowercase();
+        for header in ["content-security-policy: default-src 'none'", "x-frame-options: deny", "nosniff"] {
+            assert!(answer.contains(header), "{path}: {answer}");
+        }
+    }
+    https.running.stop();
+}
+
+#[test]
 fn what_anybody_may_send_is_small() {
     let dir = tempfile::tempdir().unwrap();
     let https = https(dir.path());
