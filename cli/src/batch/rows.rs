@@ -54,9 +54,10 @@ pub fn parse(text: &str, defaults: Defaults) -> Result<Vec<Row>, CommandError> {
     let columns = columns(header)?;
     let mut rows = Vec::new();
     let mut seen: HashMap<String, u64> = HashMap::new();
+    let mut lines = Lines { text: text.as_bytes(), at: 0, line: 1 };
     for record in reader.records() {
         let record = record.map_err(|error| refuse("it cannot be read").because(&error))?;
-        let line = record.position().map_or(0, |position| line(text, position));
+        let line = record.position().map_or(0, |position| lines.of(position.byte()));
         let value = |column: &str| {
             columns.iter().position(|name| *name == column).and_then(|index| record.get(index)).unwrap_or("")
         };
@@ -93,12 +94,33 @@ fn values(number: usize) -> String {
     if number == 1 { "1 value".to_string() } else { format!("{number} values") }
 }
 
-/// The line that a record begins on: its position is that of the empty lines before it.
-fn line(text: &str, position: &csv::Position) -> u64 {
-    let from = usize::try_from(position.byte()).unwrap_or(usize::MAX);
-    let rest = text.as_bytes().get(from..).unwrap_or_default();
-    let empty = rest.iter().take_while(|byte| matches!(byte, b'\n' | b'\r'));
-    position.line() + empty.filter(|byte| **byte == b'\n').count() as u64
+/// Counts lines, as an editor does that knows every way to end one: LF, CR LF, and CR alone, which the
+/// records may end with too.
+struct Lines<'a> {
+    text: &'a [u8],
+    /// Where the count has come to.
+    at: usize,
+    /// The line there, from 1.
+    line: u64,
+}
+
+impl Lines<'_> {
+    /// The line that a record begins on: its position is that of the empty lines before it.
+    fn of(&mut self, position: u64) -> u64 {
+        let from = usize::try_from(position).unwrap_or(usize::MAX).min(self.text.len());
+        let empty = self.text[from..].iter().take_while(|byte| matches!(byte, b'\n' | b'\r')).count();
+        while self.at < from + empty {
+            let rest = &self.text[self.at..];
+            let ending = match rest {
+                [b'\r', b'\n', ..] => 2,
+                [b'\r' | b'\n', ..] => 1,
+                _ => 0,
+            };
+            self.line += u64::from(ending > 0);
+            self.at += ending.max(1);
+        }
+        self.line
+    }
 }
 
 fn columns(header: &csv::StringRecord) -> Result<Vec<&'static str>, CommandError> {
@@ -203,6 +225,15 @@ mod tests {
         assert_eq!((alice.days, alice.key_type, alice.names.len()), (Some(30), KeyType::P256, 2));
         let bob = rows[1].request.as_ref().unwrap();
         assert_eq!((bob.days, bob.key_type, bob.names.len()), (Some(7), KeyType::P384, 0));
+    }
+
+    #[test]
+    fn every_way_to_end_a_line_counts() {
+        let lines = |text| rows(text).unwrap().iter().map(|row| row.line).collect::<Vec<_>>();
+        assert_eq!(lines("name\nalice\n\nbob\n"), [2, 4]);
+        assert_eq!(lines("name\r\nalice\r\n\r\nbob\r\n"), [2, 4]);
+        assert_eq!(lines("name\ralice\r\rbob"), [2, 4]);
+        assert_eq!(lines("name,email\n\"a\nb\",x\ralice,\n"), [2, 4]);
     }
 
     #[test]
