@@ -119,6 +119,8 @@ struct Reloads {
 
 /// How long a new worker may take to start.
 const START: Duration = Duration::from_secs(60);
+/// How long a master may be busy with itself.
+const LULL: Duration = Duration::from_secs(1);
 /// How often it is looked for.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -131,7 +133,7 @@ impl Master {
     /// Starts a new worker with the files as they are now, and returns when it serves. If it does not
     /// start, the old one goes on. Connections that are open go on in the old one.
     pub fn reload(&self) -> Result<(), Error> {
-        let before = self.reloads()?;
+        let before = self.reloads_in_a_moment()?;
         let answer = self.0.ask("reload")?;
         if !answer.is_empty() && !answer.starts_with("Success=1") {
             return Err(self.0.unexpected("reload", &answer));
@@ -154,6 +156,18 @@ impl Master {
                 return Err(Error::NotReloaded { instance: self.0.address.to_string() });
             }
             std::thread::sleep(LOOK);
+        }
+    }
+
+    /// A master that has just started its workers executes itself once more, to be small while it waits; for
+    /// that moment nobody listens on its socket.
+    fn reloads_in_a_moment(&self) -> Result<Reloads, Error> {
+        let end = Instant::now() + LULL;
+        loop {
+            match self.reloads() {
+                Err(Error::Exchange { .. }) if Instant::now() < end => std::thread::sleep(LOOK),
+                done => return done,
+            }
         }
     }
 

@@ -128,10 +128,10 @@ fn a_reload_that_fails_is_told_and_not_tried_again_for_the_same() {
     let steps = |outcome: &Outcome| outcome.failures.iter().map(|(step, _)| *step).collect::<Vec<_>>();
     let failed = scene.bring(Pass::Changes);
     assert_eq!(steps(&failed), [Step::Install, Step::Reload]);
-    assert!(matches!(
-        &failed.failures[..],
-        [(_, Error::CommandTooLong { .. }), (_, Error::NotReloaded { .. })]
-    ));
+    assert!(
+        matches!(&failed.failures[..], [(_, Error::CommandTooLong { .. }), (_, Error::NotReloaded { .. })]),
+        "{failed:?}"
+    );
     assert_eq!(steps(&scene.bring(Pass::Whole)), [Step::Install]);
     assert_eq!(scene.stage.ask(HOST, None, &[]).0, 200, "the old worker goes on");
     // Another certificate is another matter.

@@ -28,6 +28,7 @@ pub fn check(config: &Path) -> Result<(), String> {
 pub struct Haproxy {
     child: Child,
     log: PathBuf,
+    port: u16,
 }
 
 impl Haproxy {
@@ -69,7 +70,7 @@ impl Haproxy {
             .stderr(output)
             .spawn()
             .expect("haproxy runs: tests/run installs it");
-        let mut haproxy = Haproxy { child, log };
+        let mut haproxy = Haproxy { child, log, port };
         let begin = Instant::now();
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             let ended = haproxy.child.try_wait().expect("its state").is_some();
@@ -92,6 +93,11 @@ impl Drop for Haproxy {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
         }
         let _ = self.child.wait();
+        // A worker may outlive its master by a moment, and whoever starts the next would take it for that.
+        let begin = Instant::now();
+        while TcpStream::connect(("127.0.0.1", self.port)).is_ok() && begin.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 }
 
