@@ -155,6 +155,7 @@ fn client(sandbox: &Sandbox, name: &str) -> TlsClient {
 const REVOKED: &str = "client certificate refused: revoked\n";
 
 #[test]
+#[expect(clippy::print_stdout, reason = "the figure is what one runs it for")]
 fn fifty_certificates_and_fifty_revocations_under_load_fail_nobody() {
     let (sandbox, _service, front, _) = stage();
     let good = client(&sandbox, "good");

@@ -5,8 +5,8 @@
 //! been seen to answer with the record: one that is asked too early fails the order. Records are taken away
 //! afterwards.
 //!
-//! What this refuses: to know providers. It changes a zone by RFC 2136 ([`update`]) or has a program of the
-//! user's do it ([`exec`]).
+//! What this refuses: to know providers. It changes a zone by RFC 2136 (`update`) or has a program of the
+//! user's do it (`exec`).
 
 mod exec;
 mod find;
