@@ -61,11 +61,17 @@ impl Service {
         let child = command.spawn().expect("the program starts");
         let mut service = Service { child, address, log };
         let socket = sandbox.dir().join("pki.socket");
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let begun = Instant::now();
+        let deadline = begun + Duration::from_secs(60);
+        // The socket and the public files are there before the HTTPS listener is; its last line tells of all.
+        // A log may be quiet, or have no room.
+        let told = |service: &Service| {
+            service.log().contains("serving http://") || begun.elapsed() > Duration::from_secs(5)
+        };
         loop {
             let answers = UnixStream::connect(&socket).is_ok()
                 && fetch(&service.address, "/ca.crt", &[]).is_ok_and(|response| response.status == 200);
-            if answers {
+            if answers && told(&service) {
                 return service;
             }
             if let Ok(Some(status)) = service.child.try_wait() {
