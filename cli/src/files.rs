@@ -35,10 +35,20 @@ pub fn write(
     visibility: Visibility,
     on_existing: OnExisting,
 ) -> Result<(), CommandError> {
+    Ok(place(path, bytes, visibility, on_existing)?)
+}
+
+/// The same, with the error of files.
+pub fn place(
+    path: &Path,
+    bytes: &[u8],
+    visibility: Visibility,
+    on_existing: OnExisting,
+) -> Result<(), FileError> {
     if let Some(folder) = path.parent() {
         tidy(folder);
     }
-    Ok(store::file::place(path, bytes, visibility, on_existing)?)
+    store::file::place(path, bytes, visibility, on_existing)
 }
 
 /// Where the files of one name go.

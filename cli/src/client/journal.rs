@@ -11,10 +11,11 @@ use serde::{Deserialize, Serialize};
 use server::ops::audit::{JournalHead, JournalHeadSeen};
 use store::{
     checkpoint::{AuditPublicKey, Checkpoint},
-    file::{OnExisting, Visibility, place, remove},
+    file::{OnExisting, Visibility, remove},
 };
 
 use super::{ClientFolder, RemoteName};
+use crate::files::place;
 use crate::{
     connect::Service,
     context::{Context, moment},

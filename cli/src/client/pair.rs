@@ -9,10 +9,11 @@ use ca::{
     profile::Validity,
 };
 use server::dial::Identity;
-use store::file::{FileError, OnExisting, Visibility, place, read_secret};
+use store::file::{FileError, OnExisting, Visibility, read_secret};
 use time::{Duration, OffsetDateTime};
 
 use super::ClientFolder;
+use crate::files::place;
 use crate::{context::Context, environment::Environment, error::CommandError};
 
 /// How long a certificate of our own lasts, as LXD's client has it: others trust it by itself, so its end

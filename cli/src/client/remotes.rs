@@ -9,9 +9,10 @@ use std::{
 use ca::cert::{Certificate, printable};
 use serde::{Deserialize, Serialize};
 use server::dial::{Address, AddressError};
-use store::file::{OnExisting, Visibility, place, remove};
+use store::file::{OnExisting, Visibility, remove};
 
 use super::ClientFolder;
+use crate::files::{place, tidy};
 use crate::{context::Context, error::CommandError};
 
 /// The most octets of a remote's file or of a pinned certificate.
@@ -94,6 +95,13 @@ pub enum Known {
 }
 
 impl ClientFolder {
+    /// Clears away what interrupted commands left half-written.
+    pub fn tidy(&self) {
+        for folder in ["", "checkpoints", "remotes", "servercerts"] {
+            tidy(&self.path().join(folder));
+        }
+    }
+
     fn remotes_path(&self) -> PathBuf {
         self.path().join("remotes")
     }

@@ -97,6 +97,7 @@ struct Found {
 pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> {
     let name: RemoteName = args.name.parse()?;
     let folder = ClientFolder::of(&context.environment)?;
+    folder.tidy();
     if folder.knows(&name) {
         return Err(CommandError::conflict(format!("there is a remote {name} already"))
             .hint(format!("choose another name, or `pki remote remove {name}` first")));
