@@ -27,9 +27,7 @@ fn judge(rows: &[Row]) {
 #[test]
 fn a_few_points_of_every_operation() {
     let mut rows = Vec::new();
-    // Known not to hold everywhere yet: docs/faults.md says so. The whole form judges it.
-    let held = |operation: &&&Operation| operation.name != "remote add";
-    for (number, operation) in wanted().iter().filter(held).enumerate() {
+    for (number, operation) in wanted().iter().enumerate() {
         // An archive's passphrase costs a second each time, and a service has to be started.
         let slow =
             ["backup", "restore"].contains(&operation.name) || matches!(operation.doing, Doing::Served(_));
@@ -37,7 +35,7 @@ fn a_few_points_of_every_operation() {
         rows.extend(Matrix::Spread(if slow { 1 } else { 2 }).of(operation.name, &[Fault::Kill, other]));
     }
     // A single point may be a call that the index's own thread makes in one run and not in the next.
-    for operation in wanted().iter().filter(held) {
+    for operation in wanted() {
         let struck: usize =
             rows.iter().filter(|row| row.operation == operation.name).map(|row| row.struck).sum();
         assert!(struck > 0, "{}: no fault happened", operation.name);

@@ -132,6 +132,11 @@ fn a_token_adds_a_remote_and_commands_run_there() {
     assert_eq!(info["service"], true);
     assert_eq!(info["pid"], site.service.pid());
 
+    // As after a command that was interrupted when its token was used up: the same one again finishes.
+    alice.pki(&["remote", "remove", "office"]).success();
+    let again = alice.pki(&["remote", "add", "office", &token]).success();
+    assert!(again.says("the server trusted this client already"), "{again}");
+
     let eve = site.user("eve");
     let used = eve.pki(&["remote", "add", "office", &token]).failure(5);
     assert!(used.says("No matching certificate add operation found"), "{used}");

@@ -43,6 +43,8 @@ pub enum Standing {
 pub enum Redemption {
     /// We were trusted before; the token is used up.
     Already,
+    /// We were trusted before; the token is none, or none any more.
+    Earlier,
     /// We are trusted now.
     Trusted,
 }
@@ -74,6 +76,8 @@ impl Service {
         match answer.status.as_u16() {
             200..=299 => return Ok(Redemption::Trusted),
             409 => return Ok(Redemption::Already),
+            // A command that was interrupted, or whose answer was lost, may have used it up for us.
+            403 if self.standing()? == Standing::Trusted => return Ok(Redemption::Earlier),
             _ => {}
         }
         let told: Result<Envelope, _> = serde_json::from_slice(&answer.body);

@@ -259,6 +259,9 @@ fn let_in(
         Some(Way::Token(token)) => match service.redeem(&token.text)? {
             Redemption::Already => "the server trusted this client already; the token is used up",
             Redemption::Trusted => "the server trusts this client now",
+            Redemption::Earlier => {
+                "the server trusted this client already; the token is worth nothing any more"
+            }
         },
     };
     if service.standing()? != Standing::Trusted {
