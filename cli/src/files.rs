@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use ca::cert::Slug;
 use serde::Serialize;
 use server::ops::issue::Issued;
-use store::file::{Draft, FileError, OnExisting, Pace, Visibility, put_in_place, write_aside};
+use store::file::{Draft, FileError, OnExisting, Pace, Visibility, place, put_in_place, write_aside};
 
 pub use folder::Folder;
 pub use p12::Pkcs12;
@@ -34,21 +34,11 @@ pub fn write(
     bytes: &[u8],
     visibility: Visibility,
     on_existing: OnExisting,
-) -> Result<(), CommandError> {
-    Ok(place(path, bytes, visibility, on_existing)?)
-}
-
-/// The same, with the error of files.
-pub fn place(
-    path: &Path,
-    bytes: &[u8],
-    visibility: Visibility,
-    on_existing: OnExisting,
 ) -> Result<(), FileError> {
     if let Some(folder) = path.parent() {
         tidy(folder);
     }
-    store::file::place(path, bytes, visibility, on_existing)
+    place(path, bytes, visibility, on_existing)
 }
 
 /// Where the files of one name go.
@@ -157,7 +147,7 @@ impl Place {
     ) -> Result<Option<()>, CommandError> {
         let torn = matches!(found.pending, Some(Decoded::Torn));
         let on_existing = if torn { OnExisting::Replace } else { OnExisting::Refuse };
-        match store::file::place(&self.pending_path(), &pending.encode(), Visibility::Secret, on_existing) {
+        match place(&self.pending_path(), &pending.encode(), Visibility::Secret, on_existing) {
             Ok(()) => {}
             Err(FileError::Exists { .. }) => return Ok(None),
             Err(error) => return Err(error.into()),

@@ -15,7 +15,7 @@ use store::{
 };
 
 use super::{ClientFolder, RemoteName};
-use crate::files::place;
+use crate::files;
 use crate::{
     connect::Service,
     context::{Context, moment},
@@ -81,7 +81,7 @@ impl ClientFolder {
                 CommandError::internal("cannot write the checkpoint as JSON").because(&error)
             })?;
             ClientFolder::make(&self.path().join("checkpoints"))?;
-            place(&self.checkpoint_path(name), &text, Visibility::Secret, OnExisting::Replace)?;
+            files::write(&self.checkpoint_path(name), &text, Visibility::Secret, OnExisting::Replace)?;
         }
         Ok(())
     }

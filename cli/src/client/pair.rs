@@ -13,7 +13,7 @@ use store::file::{FileError, OnExisting, Visibility, read_secret};
 use time::{Duration, OffsetDateTime};
 
 use super::ClientFolder;
-use crate::files::place;
+use crate::files;
 use crate::{context::Context, environment::Environment, error::CommandError};
 
 /// How long a certificate of our own lasts, as LXD's client has it: others trust it by itself, so its end
@@ -47,7 +47,7 @@ impl ClientFolder {
         if orphan || !exists(&certificate)? {
             let on_existing = if orphan { OnExisting::Replace } else { OnExisting::Refuse };
             let pem = make(&key, &context.environment)?;
-            match place(&certificate, pem.as_bytes(), Visibility::Public, on_existing) {
+            match files::write(&certificate, pem.as_bytes(), Visibility::Public, on_existing) {
                 // Another command was faster, with the same key.
                 Ok(()) | Err(FileError::Exists { .. }) => {}
                 Err(error) => return Err(error.into()),
@@ -63,7 +63,7 @@ impl ClientFolder {
         if !exists(path)? {
             let key = PrivateKey::generate(KeyType::P384).map_err(|error| unusable(path, &error))?;
             let pem = key.to_pem().map_err(|error| unusable(path, &error))?;
-            match place(path, pem.as_bytes(), Visibility::Secret, OnExisting::Refuse) {
+            match files::write(path, pem.as_bytes(), Visibility::Secret, OnExisting::Refuse) {
                 Ok(()) => return Ok(key),
                 Err(FileError::Exists { .. }) => {}
                 Err(error) => return Err(error.into()),

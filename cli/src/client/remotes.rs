@@ -12,7 +12,7 @@ use server::dial::{Address, AddressError};
 use store::file::{OnExisting, Visibility, remove};
 
 use super::ClientFolder;
-use crate::files::{place, tidy};
+use crate::files::{self, tidy};
 use crate::{context::Context, error::CommandError};
 
 /// The most octets of a remote's file or of a pinned certificate.
@@ -194,7 +194,7 @@ impl ClientFolder {
         let before = std::fs::read(&pin).ok();
         if let VerifiedBy::Pin(certificate) = &remote.verified_by {
             ClientFolder::make(&self.path().join("servercerts"))?;
-            place(&pin, certificate.to_pem().as_bytes(), Visibility::Public, OnExisting::Replace)?;
+            files::write(&pin, certificate.to_pem().as_bytes(), Visibility::Public, OnExisting::Replace)?;
         }
         let placed = ClientFolder::make(&self.remotes_path()).and_then(|()| self.write(remote, on_existing));
         match (&placed, &remote.verified_by) {
@@ -202,7 +202,7 @@ impl ClientFolder {
             // What authorities verify needs no pin.
             (Ok(()), VerifiedBy::ClientCa | VerifiedBy::System) => unpin(&pin)?,
             (Err(_), VerifiedBy::Pin(_)) => match before {
-                Some(before) => place(&pin, &before, Visibility::Public, OnExisting::Replace)?,
+                Some(before) => files::write(&pin, &before, Visibility::Public, OnExisting::Replace)?,
                 None => unpin(&pin)?,
             },
             (Err(_), VerifiedBy::ClientCa | VerifiedBy::System) => {}
@@ -220,7 +220,7 @@ impl ClientFolder {
         let mut text = serde_json::to_vec_pretty(&written)
             .map_err(|error| CommandError::internal("cannot write the remote as JSON").because(&error))?;
         text.push(b'\n');
-        Ok(place(&self.remote_path(&remote.name), &text, Visibility::Public, on_existing)?)
+        Ok(files::write(&self.remote_path(&remote.name), &text, Visibility::Public, on_existing)?)
     }
 
     /// Forgets a remote, its pin last.

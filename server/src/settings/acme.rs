@@ -34,28 +34,14 @@ pub struct Wish {
     pub asked: String,
 }
 
-/// Every setting of ACME.
-const ALL: [Setting; 12] = [
-    Setting::AcmeAgreeTos,
-    Setting::AcmeCaRoot,
-    Setting::AcmeCaUrl,
-    Setting::AcmeChallenge,
-    Setting::AcmeDomain,
-    Setting::AcmeEabHmac,
-    Setting::AcmeEabKid,
-    Setting::AcmeEmail,
-    Setting::AcmeHttpPort,
-    Setting::AcmeProvider,
-    Setting::AcmeProviderEnvironment,
-    Setting::AcmeProviderResolvers,
-];
-
 impl Settings {
     /// What certificate the service wants for itself; `None` unless `acme.domain` is set.
     pub fn acme(&self) -> Option<Wish> {
         let value = |setting| self.value(setting).map(str::to_owned);
         let domains = self.value(Setting::AcmeDomain)?.split(',').map(str::to_owned).collect();
-        let versions = ALL.map(|setting| self.set.get(&setting).map(|(_, version)| *version));
+        let ours = Setting::ALL.into_iter().filter(|setting| setting.to_string().starts_with("acme."));
+        let versions: Vec<_> =
+            ours.map(|setting| self.set.get(&setting).map(|(_, version)| *version)).collect();
         Some(Wish {
             domains,
             email: value(Setting::AcmeEmail),

@@ -245,5 +245,5 @@ fn run_due(
         return Err(failed(format!("failed: {status}")));
     }
     let done = Enrolment { exec_due: false, ..enrolment }.encode()?;
-    files::write(&place.folder.join(&names.enrolled), &done, Visibility::Public, OnExisting::Replace)
+    Ok(files::write(&place.folder.join(&names.enrolled), &done, Visibility::Public, OnExisting::Replace)?)
 }
