@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ca::cert::NameError;
+use store::file::FileError;
 
 use crate::client::Method;
 use crate::client::check::Refusal;
@@ -199,6 +201,15 @@ pub enum Error {
         /// Each name with what the authority says about it.
         failures: Vec<Invalid>,
     },
+    /// A web server's folder can't be used.
+    #[error("the answer to a challenge can't be put below {}", folder.display())]
+    Webroot {
+        /// The folder that was named.
+        folder: PathBuf,
+        /// The cause.
+        #[source]
+        source: FileError,
+    },
     /// A wildcard needs DNS.
     #[error("{name} is a wildcard, which only DNS can prove")]
     Wildcard {
@@ -269,6 +280,9 @@ impl Error {
             | Error::Request(_)
             | Error::Seal(_)
             | Error::Store(_) => None,
+            Error::Webroot { .. } => {
+                Some("name the folder that the web server shows at /, with --webroot".to_owned())
+            }
             Error::Wildcard { .. } => Some("prove it by DNS-01, or name the hosts instead".to_owned()),
             Error::AddressByDns { .. } => Some("prove it by HTTP-01 or TLS-ALPN-01".to_owned()),
         }

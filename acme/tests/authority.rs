@@ -73,6 +73,7 @@ impl Site {
             last_error: None,
             next_attempt: 0,
             method: None,
+            webroot: None,
         };
         self.client().settle(obtained, &record).unwrap();
     }

@@ -2,115 +2,39 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "../../tests/src/knot.rs"]
+mod knot;
 #[path = "../../tests/src/pebble.rs"]
 #[allow(dead_code)]
 mod pebble;
 
 use std::future::Future;
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use acme::Error;
 use acme::client::solve::dns_01::provider::{Environment, Provider};
 use acme::client::*;
+use knot::{Knot, SECRET};
 use pebble::{Pebble, PebbleOptions};
 use store::Store;
 use store::seal::SealingKey;
 use time::OffsetDateTime;
 
-const SECRET: &str = "c2l4dGVlbiBvY3RldHMgYW5kIHNpeHRlZW4gbW9yZSE=";
-
-/// A name server for `example.`, which may be changed, and `static.test.`, which may not.
-struct Knot {
-    folder: tempfile::TempDir,
-    address: SocketAddr,
-    server: Child,
-}
-
 impl Knot {
-    fn start() -> Knot {
-        let folder = tempfile::tempdir().unwrap();
-        let address = loop {
-            let tcp = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-            if UdpSocket::bind(tcp).is_ok() {
-                break tcp;
-            }
-        };
-        let (path, port) = (folder.path().display(), address.port());
-        let config = format!(
-            "server:\n  listen: 127.0.0.1@{port}\n  rundir: {path}\n  pidfile: {path}/pid\n\
-             log:\n  - target: stderr\n    any: info\n\
-             database:\n  storage: {path}/db\n\
-             key:\n  - id: acme\n    algorithm: hmac-sha256\n    secret: {SECRET}\n\
-             acl:\n  - id: updates\n    key: acme\n    action: update\n\
-             template:\n  - id: default\n    storage: {path}\n    file: \"%s.zone\"\n\
-             zone:\n  - domain: example.\n    acl: updates\n  - domain: static.test.\n"
-        );
-        std::fs::write(folder.path().join("knot.conf"), config).unwrap();
-        let zone = |origin: &str, more: &str| {
-            let text = format!(
-                "$ORIGIN {origin}\n$TTL 1\n@ SOA ns hostmaster 1 3600 600 86400 1\n@ NS ns\nns A 127.0.0.1\n{more}"
-            );
-            std::fs::write(folder.path().join(format!("{origin}zone")), text).unwrap();
-        };
-        zone("example.", "_acme-challenge.www CNAME www.delegated\n");
-        zone("static.test.", "");
-        std::fs::create_dir(folder.path().join("db")).unwrap();
-        let log = std::fs::File::create(folder.path().join("log")).unwrap();
-        let mut command = Command::new("knotd");
-        command.arg("-c").arg(folder.path().join("knot.conf"));
-        command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
-        let server = command.spawn().expect("knotd runs: tests/run installs the package knot");
-        let mut knot = Knot { folder, address, server };
-        for _ in 0..1_000 {
-            if TcpStream::connect(address).is_ok() {
-                return knot;
-            }
-            assert!(knot.server.try_wait().unwrap().is_none(), "{}", knot.log());
-            std::thread::sleep(std::time::Duration::from_millis(10));
-        }
-        panic!("it does not listen: {}", knot.log());
-    }
-
-    fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
-    }
-
     fn pebble(&self) -> Pebble {
         let resolver = Some(self.address.to_string());
         Pebble::start_with(PebbleOptions { resolver, ..PebbleOptions::default() })
     }
 
     fn updates(&self, key: &str, more: &str) -> Dns {
-        let lines = format!(
-            "RFC2136_NAMESERVER={}\nRFC2136_TSIG_KEY={key}\nRFC2136_TSIG_SECRET={SECRET}\n{more}",
-            self.address
-        );
-        self.dns("rfc2136", &lines)
+        self.dns("rfc2136", &format!("{}{more}", self.environment(key)))
     }
 
     fn dns(&self, provider: &str, lines: &str) -> Dns {
         let provider = Provider::new(provider, &Environment::read(lines).unwrap()).unwrap();
         Dns::new(provider, vec![self.address], self.address.port(), clock()).unwrap()
-    }
-
-    /// The TXT records that are there.
-    fn texts(&self, name: &str) -> String {
-        let port = self.address.port().to_string();
-        let output =
-            Command::new("kdig").args(["@127.0.0.1", "-p", &port, "+short", name, "TXT"]).output().unwrap();
-        assert!(output.status.success());
-        String::from_utf8(output.stdout).unwrap()
-    }
-}
-
-impl Drop for Knot {
-    fn drop(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
     }
 }
 

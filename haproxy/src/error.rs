@@ -170,6 +170,14 @@ pub enum Error {
         /// How many it should have.
         wanted: usize,
     },
+    /// A map that no rule of its configuration uses.
+    #[error("HAProxy at {instance} has no map {map}: its configuration is not that of `pki haproxy render`")]
+    NoMap {
+        /// Which HAProxy.
+        instance: String,
+        /// The map's file.
+        map: String,
+    },
     /// Another certificate is served than is on the disk.
     #[error("{address} serves {name} with the certificate {served} and not with {wanted}")]
     NotServed {

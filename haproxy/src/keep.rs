@@ -101,6 +101,8 @@ pub enum Step {
     Reach,
     /// To tell what is revoked.
     Revoke,
+    /// To tell what ACME authorities are to be answered.
+    Challenge,
     /// To replace a certificate.
     Install,
     /// To see what is served.
@@ -115,6 +117,7 @@ impl std::fmt::Display for Step {
             Step::Files => "placing its files",
             Step::Reach => "reaching it",
             Step::Revoke => "telling it what is revoked",
+            Step::Challenge => "telling it the answers to challenges",
             Step::Install => "replacing a certificate",
             Step::Prove => "looking at what it serves",
             Step::Reload => "reloading it",

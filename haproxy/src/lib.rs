@@ -24,5 +24,6 @@ pub use error::Error;
 pub use render::{Rendered, render};
 pub use revoked::{IssuerKey, RevokedKey};
 pub use site::{
-    Clients, Demand, Domain, FilePath, Label, Limits, Node, Privileges, ProxyHeader, Route, Site, Speech,
+    Clients, Demand, Domain, FilePath, Label, Limits, Node, Privileges, ProxyHeader, Responder, Route, Site,
+    Speech,
 };

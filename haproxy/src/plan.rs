@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use ca::cert::DnsName;
 
 use crate::written::{DomainSpec, Way};
-use crate::{Clients, Domain, Error, FilePath, IssuerKey, Label, Privileges, Route, Site};
+use crate::{Clients, Domain, Error, FilePath, IssuerKey, Label, Privileges, Responder, Route, Site};
 
 /// Everything that a site is made of.
 #[derive(Clone, Debug)]
@@ -23,8 +23,10 @@ pub struct Plan {
     pub admin: FilePath,
     /// What HAProxy gives up after it has started.
     pub privileges: Privileges,
+    /// Who answers HTTP-01 where the map does not.
+    pub http_responder: Option<SocketAddr>,
     /// Who answers TLS-ALPN-01.
-    pub alpn_responder: Option<SocketAddr>,
+    pub alpn_responder: Option<Responder>,
     /// The files.
     pub files: Files,
     /// Who may have issued a client's certificate.
@@ -105,6 +107,7 @@ impl Plan {
             challenges: self.files.challenges()?,
             revoked: self.files.revoked()?,
             crt_list: self.files.crt_list()?,
+            http_responder: self.http_responder,
             alpn_responder: self.alpn_responder,
             domains,
         })

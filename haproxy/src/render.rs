@@ -9,7 +9,7 @@ use std::fmt::{self, Write as _};
 use std::net::SocketAddr;
 
 use crate::Error;
-use crate::site::{Clients, Demand, Domain, Limits, Privileges, ProxyHeader, Route, Site, Speech};
+use crate::site::{Clients, Demand, Domain, Limits, Privileges, ProxyHeader, Responder, Route, Site, Speech};
 
 /// What HAProxy is to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,9 +142,27 @@ impl Text {
         for name in site.domains.iter().flat_map(|domain| &domain.names) {
             self.line(format_args!("  acl ours req.hdr(host),host_only,lower -m str {name}"));
         }
-        self.lines("  http-request deny deny_status 403 unless ours\n");
-        self.lines("  http-request redirect code 308 location https://%[req.hdr(host),host_only]%[pathq]\n");
+        // A challenge may be for a name or an address that is not served.
+        let (or, but) = match site.http_responder {
+            Some(_) => {
+                self.lines("  acl challenge path_beg /.well-known/acme-challenge/\n");
+                (" or challenge", " unless challenge")
+            }
+            None => ("", ""),
+        };
+        self.line(format_args!("  http-request deny deny_status 403 unless ours{or}"));
+        self.line(format_args!(
+            "  http-request redirect code 308 location https://%[req.hdr(host),host_only]%[pathq]{but}"
+        ));
+        if site.http_responder.is_some() {
+            self.lines("  use_backend acme-http if challenge\n");
+        }
         self.lines("  default_backend refuse-http\n");
+        if let Some(address) = site.http_responder {
+            self.section(format_args!("backend acme-http"));
+            // Not checked: it may be up for the time of an order only.
+            self.line(format_args!("  mode http\n  server responder {address}"));
+        }
     }
 
     fn dispatcher(&mut self, site: &Site) {
@@ -164,19 +182,16 @@ impl Text {
             }
         }
         self.lines("  default_backend refuse-tls\n");
-        if let Some(address) = site.alpn_responder {
+        if let Some(Responder { address, header }) = site.alpn_responder {
             self.section(format_args!("backend acme-alpn"));
-            // Not checked: it may be up for the time of an order only.
-            self.line(format_args!("  server responder {address}"));
+            // Not checked, like the other one.
+            self.line(format_args!("  server responder {address}{}", word(header)));
         }
     }
 
     fn passthrough(&mut self, domain: &Domain, header: ProxyHeader) {
         self.section(format_args!("backend nodes-{}", domain.label));
-        let header = match header {
-            ProxyHeader::None => "",
-            ProxyHeader::V2 => " send-proxy-v2",
-        };
+        let header = word(header);
         self.lines("  balance source\n");
         self.line(format_args!("  default-server check check-ssl verify none inter 5s rise 1{header}"));
         self.nodes(domain);
@@ -262,6 +277,14 @@ impl Text {
         self.lines("  mode http\n  http-request deny deny_status 403\n");
         self.section(format_args!("backend refuse-tls"));
         self.lines("  tcp-request content reject\n");
+    }
+}
+
+/// What makes a server line say who connects.
+fn word(header: ProxyHeader) -> &'static str {
+    match header {
+        ProxyHeader::None => "",
+        ProxyHeader::V2 => " send-proxy-v2",
     }
 }
 

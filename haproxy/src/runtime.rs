@@ -9,6 +9,7 @@
 //! first, so that a HAProxy that starts reads what the running one was told.
 
 mod certificate;
+mod challenge;
 mod channel;
 mod map;
 mod process;
@@ -17,7 +18,8 @@ mod served;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-pub use map::{Challenge, MapChange, revoked_file};
+pub use challenge::{Challenge, challenges_file};
+pub use map::{MapChange, revoked_file};
 pub use process::{Health, LoadedList, Master, Worker};
 pub use served::served;
 

@@ -35,8 +35,10 @@ pub struct Site {
     pub revoked: FilePath,
     /// The list of certificates, [`crate::Rendered::crt_list`].
     pub crt_list: FilePath,
+    /// Who answers HTTP-01 (RFC 8555 §8.3) where the map does not, if anybody does.
+    pub http_responder: Option<SocketAddr>,
     /// Who answers TLS-ALPN-01 (RFC 8737), if anybody does.
-    pub alpn_responder: Option<SocketAddr>,
+    pub alpn_responder: Option<Responder>,
     /// The domains.
     pub domains: Vec<Domain>,
 }
@@ -52,6 +54,15 @@ pub enum Privileges {
     },
     /// Nothing: it is started as an ordinary user.
     Keep,
+}
+
+/// Who answers an authority that looks by TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Responder {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Whether it is told who connects. It must be told if it expects it of this host.
+    pub header: ProxyHeader,
 }
 
 /// Names that are served alike.
@@ -177,9 +188,8 @@ impl Site {
         for address in self.http.iter().chain(&self.https) {
             usable("a listener", *address)?;
         }
-        if let Some(address) = self.alpn_responder {
-            reachable("the responder", address)?;
-        }
+        let responders = [self.http_responder, self.alpn_responder.map(|one| one.address)];
+        responders.into_iter().flatten().try_for_each(|address| reachable("the responder", address))?;
         some("domains", "the site".to_owned(), self.domains.len(), limits.domains)?;
         once("the domain", self.domains.iter().map(|domain| &domain.label))?;
         once("the name", self.domains.iter().flat_map(|domain| &domain.names))?;

@@ -1,15 +1,15 @@
-//! The HTTP-01 answers that our own public listener gives (RFC 8555 §8.3).
+//! The HTTP-01 answers that our own listeners give, and every HAProxy before us (RFC 8555 §8.3).
 //!
 //! An order posts an answer before it tells the authority to look, and takes it away afterwards.
 //! Answers live in memory alone: an order that was interrupted posts its answers anew.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock};
 
 /// The answers that are up now.
 #[derive(Debug, Default)]
 pub struct ChallengeBoard {
-    answers: RwLock<HashMap<String, String>>,
+    answers: RwLock<BTreeMap<String, String>>,
 }
 
 impl ChallengeBoard {
@@ -32,6 +32,11 @@ impl ChallengeBoard {
     /// The key authorization for `token`, if one is up.
     pub fn answer(&self, token: &str) -> Option<String> {
         self.answers.read().unwrap_or_else(PoisonError::into_inner).get(token).cloned()
+    }
+
+    /// All that are up: tokens and key authorizations.
+    pub(crate) fn all(&self) -> BTreeMap<String, String> {
+        self.answers.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

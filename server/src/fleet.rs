@@ -4,15 +4,17 @@
 //! itself is the crate `haproxy`'s. What this refuses: to write a HAProxy's configuration by itself (it belongs
 //! to whoever starts HAProxy), and to hand over a file of which it does not know what it holds.
 
+pub(crate) mod challenges;
 mod look;
 mod seats;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::path::Path;
 
 use ::haproxy::plan::{Files, Plan};
-use ::haproxy::written::{DomainSpec, InstanceSpec, several};
-use ::haproxy::{FilePath, IssuerKey, Label, Privileges, RevokedKey};
+use ::haproxy::written::{DomainSpec, InstanceSpec, Way, several};
+use ::haproxy::{FilePath, IssuerKey, Label, Privileges, ProxyHeader, Responder, RevokedKey};
 use aws_lc_rs::digest::{SHA256, digest};
 use ca::authority;
 use ca::cert::KeyId;
@@ -36,13 +38,15 @@ pub struct Instead {
     /// The domains.
     pub domains: Vec<DomainSpec>,
     /// Where plain HTTP is listened for.
-    pub http: Vec<std::net::SocketAddr>,
+    pub http: Vec<SocketAddr>,
     /// Where TLS is listened for.
-    pub https: Vec<std::net::SocketAddr>,
+    pub https: Vec<SocketAddr>,
     /// The socket of the Runtime API.
     pub admin: Option<FilePath>,
+    /// Who answers HTTP-01 where the map does not.
+    pub challenges: Option<SocketAddr>,
     /// Who answers TLS-ALPN-01.
-    pub alpn: Option<std::net::SocketAddr>,
+    pub alpn: Option<SocketAddr>,
     /// Whether HAProxy is started by an ordinary user.
     pub unprivileged: bool,
 }
@@ -89,9 +93,13 @@ pub fn plan(pki: &Pki, instead: Instead) -> Result<Plan, Error> {
         Some(admin) => admin,
         None => ADMIN.parse()?,
     };
-    let alpn = settings.value(Setting::HaproxyAlpnAddress).and_then(|address| address.parse().ok());
+    let address = |setting| settings.value(setting).and_then(|address: &str| address.parse().ok());
+    let alpn = instead.alpn.or_else(|| address(Setting::HaproxyAlpnAddress));
+    let domains = if instead.domains.is_empty() { domains(&settings)? } else { instead.domains };
     Ok(Plan {
-        domains: if instead.domains.is_empty() { domains(&settings)? } else { instead.domains },
+        http_responder: instead.challenges.or_else(|| address(Setting::HaproxyChallengeAddress)),
+        alpn_responder: alpn.map(|address| alpn_responder(&settings, &domains, address)),
+        domains,
         http: or(instead.http, Setting::HaproxyHttpAddress),
         https: or(instead.https, Setting::HaproxyHttpsAddress),
         name: inner_name(&admin)?,
@@ -100,10 +108,23 @@ pub fn plan(pki: &Pki, instead: Instead) -> Result<Plan, Error> {
             true => Privileges::Keep,
             false => Privileges::Drop { admin: pki.owner() },
         },
-        alpn_responder: instead.alpn.or(alpn),
         files: files(pki, &settings)?,
         issuers: issuers(pki)?.into_values().collect(),
     })
+}
+
+/// Whoever answers TLS-ALPN-01, and whether a PROXY header must come before the handshake: a node that expects
+/// one of its domain's clients expects it of this one too, and so do we of a proxy that we trust.
+fn alpn_responder(settings: &Settings, domains: &[DomainSpec], address: SocketAddr) -> Responder {
+    let as_node = domains
+        .iter()
+        .any(|domain| domain.way == Way::Pass(ProxyHeader::V2) && domain.nodes.contains(&address));
+    let is_ours = settings.https_address().is_some_and(|own| {
+        own.port() == address.port() && (own.ip() == address.ip() || own.ip().is_unspecified())
+    });
+    // Whoever connects to an address of its own machine comes from that address.
+    let expects = as_node || (is_ours && settings.trusted_proxies().contains(address.ip()));
+    Responder { address, header: if expects { ProxyHeader::V2 } else { ProxyHeader::None } }
 }
 
 /// Every issuing authority, as HAProxy tells it.

@@ -53,6 +53,7 @@ fn issue(pebble: &Pebble, domains: &[&str]) -> AcmeIssue {
         eab: None,
         challenge: None,
         http_address: Some(pebble.http_address()),
+        webroot: None,
         out: None,
     }
 }

@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 
-use crate::{Sandbox, free_port};
+use crate::{Ports, Sandbox, free_port, source_tree};
 
 /// How long something may take that takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -31,22 +31,28 @@ impl Front {
     /// Sets the settings for `domains` and one instance named `name`, and renders its configuration.
     #[track_caller]
     pub fn new(sandbox: &Sandbox, name: &str, domains: &str) -> Front {
+        let front = Front::at(sandbox, name, free_port(), free_port());
+        sandbox.pki(["config", "set", "haproxy.domains", domains]).success();
+        front.render(sandbox, &[]);
+        front
+    }
+
+    /// One that has no configuration yet, on these ports.
+    #[track_caller]
+    pub fn at(sandbox: &Sandbox, name: &str, http: u16, https: u16) -> Front {
         let folder = sandbox.root().join(name);
         std::fs::create_dir(&folder).expect("a new folder");
-        let front = Front {
-            config: folder.join("haproxy.cfg"),
-            folder,
-            https: free_port(),
-            http: free_port(),
-            child: None,
-        };
-        sandbox.pki(["config", "set", "haproxy.domains", domains]).success();
-        let (http, https) = (format!("127.0.0.1:{}", front.http), format!("127.0.0.1:{}", front.https));
-        let (admin, config) = (front.admin(), front.config.display().to_string());
+        Front { config: folder.join("haproxy.cfg"), folder, https, http, child: None }
+    }
+
+    /// Renders its configuration from the settings, and from what is said besides.
+    #[track_caller]
+    pub fn render(&self, sandbox: &Sandbox, more: &[&str]) {
+        let (http, https) = (format!("127.0.0.1:{}", self.http), format!("127.0.0.1:{}", self.https));
+        let (admin, config) = (self.admin(), self.config.display().to_string());
         let words =
             ["haproxy", "render", "--unprivileged", "--http", &http, "--https", &https, "--admin", &admin];
-        sandbox.pki(words.into_iter().chain(["--out", &config])).success();
-        front
+        sandbox.pki(words.iter().chain(&["--out", &config]).chain(more)).success();
     }
 
     fn admin(&self) -> String {
@@ -57,6 +63,32 @@ impl Front {
     pub fn instance(&self) -> String {
         let master = self.folder.join("m.sock").display().to_string();
         format!("{} master={master} https=127.0.0.1:{}", self.admin(), self.https)
+    }
+
+    /// Takes the bundled configuration, in which the domain and the nodes are changed and nothing else, unless it
+    /// must do without the real ports and without root.
+    #[track_caller]
+    pub fn bundled(&self, ports: Ports, domain: &str, node: &str) {
+        let text = std::fs::read_to_string(source_tree().join("haproxy/haproxy.cfg")).expect("it is bundled");
+        let kept = |line: &&str| {
+            let first = line.split_whitespace().next().unwrap_or_default();
+            !line.contains("server node") && (ports.own || !["chroot", "user", "group"].contains(&first))
+        };
+        let mut lines: Vec<String> = text.lines().filter(kept).map(str::to_owned).collect();
+        for line in &mut lines {
+            *line = line.replace("setenv DOMAIN lxd.example.net", &format!("setenv DOMAIN {domain}"));
+            if line.contains("default-server check check-ssl") {
+                line.push_str(&format!("\n  server node01 {node}"));
+            }
+            if !ports.own {
+                *line = line
+                    .replace("bind :::80 ", &format!("bind :::{} ", ports.http))
+                    .replace("bind :::443 ", &format!("bind :::{} ", ports.https))
+                    .replace("127.0.0.1:443 ", &format!("127.0.0.1:{} ", ports.https))
+                    .replace("/run/haproxy/admin.sock", &self.admin());
+            }
+        }
+        std::fs::write(&self.config, lines.join("\n") + "\n").expect("a writable folder");
     }
 
     /// Its configuration.
@@ -152,8 +184,14 @@ impl TlsClient {
     /// `name` is the stem of the certificate's files in the sandbox.
     #[track_caller]
     pub fn new(sandbox: &Sandbox, name: Option<&str>) -> TlsClient {
+        TlsClient::trusting(sandbox, &sandbox.dir().join("root.crt"), name)
+    }
+
+    /// The same, with another root that servers must be under.
+    #[track_caller]
+    pub fn trusting(sandbox: &Sandbox, root: &Path, name: Option<&str>) -> TlsClient {
         let mut roots = rustls::RootCertStore::empty();
-        let root = CertificateDer::from_pem_file(sandbox.dir().join("root.crt")).expect("a root");
+        let root = CertificateDer::from_pem_file(root).expect("a root");
         roots.add(root).expect("a root");
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder = rustls::ClientConfig::builder_with_provider(provider)
@@ -194,7 +232,12 @@ pub struct TlsConnection(BufReader<rustls::StreamOwned<rustls::ClientConnection,
 impl TlsConnection {
     /// Asks, and leaves the connection open. Returns status and body.
     pub fn get(&mut self) -> std::io::Result<(u16, String)> {
-        write!(self.0.get_mut(), "GET / HTTP/1.1\r\nHost: {}\r\n\r\n", self.1)?;
+        self.ask("/")
+    }
+
+    /// Asks for a path, and leaves the connection open. Returns status and body.
+    pub fn ask(&mut self, path: &str) -> std::io::Result<(u16, String)> {
+        write!(self.0.get_mut(), "GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.1)?;
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
             if self.0.read_line(&mut head)? == 0 {

@@ -12,6 +12,8 @@ pub struct Lxc<'a> {
     folder: PathBuf,
     /// The network namespace it runs in; `None` for the tests' own.
     network: Option<String>,
+    /// The roots it trusts instead of the system's.
+    roots: Option<PathBuf>,
 }
 
 impl<'a> Lxc<'a> {
@@ -23,12 +25,17 @@ impl<'a> Lxc<'a> {
         let known =
             "default-remote: local\nremotes:\n  local:\n    addr: unix://\n    public: false\naliases: {}\n";
         std::fs::write(folder.join("config.yml"), known).expect("a writable folder");
-        Lxc { sandbox, folder, network: None }
+        Lxc { sandbox, folder, network: None, roots: None }
     }
 
     /// The same, in another network.
     pub fn within(sandbox: &'a Sandbox, name: &str, network: &str) -> Lxc<'a> {
         Lxc { network: Some(network.to_owned()), ..Lxc::of(sandbox, name) }
+    }
+
+    /// The same, trusting the roots of a file instead of the system's.
+    pub fn trusting(self, roots: &Path) -> Lxc<'a> {
+        Lxc { roots: Some(roots.to_owned()), ..self }
     }
 
     /// Where it keeps its certificate, and those of the servers it knows.
@@ -54,6 +61,9 @@ impl<'a> Lxc<'a> {
         };
         self.sandbox.surround(&mut command);
         command.env("LXD_CONF", &self.folder).args(words);
+        if let Some(roots) = &self.roots {
+            command.env("SSL_CERT_FILE", roots);
+        }
         command
     }
 

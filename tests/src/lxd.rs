@@ -40,7 +40,8 @@ pub struct Lxd<'a> {
     folder: PathBuf,
     log: PathBuf,
     child: Option<Child>,
-    network: Network,
+    /// `None` for the test's own.
+    network: Option<Network>,
 }
 
 impl<'a> Lxd<'a> {
@@ -49,10 +50,19 @@ impl<'a> Lxd<'a> {
 
     /// One that has never run.
     pub fn new(sandbox: &'a Sandbox) -> Lxd<'a> {
+        Lxd::within(sandbox, Some(Network::new()))
+    }
+
+    /// One that has never run, in the network that the test itself is in.
+    pub fn here(sandbox: &'a Sandbox) -> Lxd<'a> {
+        Lxd::within(sandbox, None)
+    }
+
+    fn within(sandbox: &'a Sandbox, network: Option<Network>) -> Lxd<'a> {
         let folder = sandbox.root().join("lxd");
         std::fs::create_dir(&folder).expect("a new folder");
         let log = sandbox.root().join("lxd.log");
-        Lxd { sandbox, folder, log, child: None, network: Network::new() }
+        Lxd { sandbox, folder, log, child: None, network }
     }
 
     /// Its directory (`LXD_DIR`).
@@ -111,7 +121,10 @@ impl<'a> Lxd<'a> {
 
     /// A client in its network.
     pub fn client(&self, name: &str) -> Lxc<'a> {
-        Lxc::within(self.sandbox, name, &self.network.0)
+        match &self.network {
+            Some(network) => Lxc::within(self.sandbox, name, &network.0),
+            None => Lxc::of(self.sandbox, name),
+        }
     }
 
     /// A program that works on its directory.
@@ -124,9 +137,10 @@ impl<'a> Lxd<'a> {
 
     /// The same in its network. `ip netns exec` becomes the program: signals reach it.
     fn inside(&self, program: &str) -> Command {
+        let Some(network) = &self.network else { return self.at(program) };
         let mut command = Command::new("ip");
         self.sandbox.surround(&mut command);
-        command.env("LXD_DIR", &self.folder).args(["netns", "exec", &self.network.0, program]);
+        command.env("LXD_DIR", &self.folder).args(["netns", "exec", &network.0, program]);
         command
     }
 }

@@ -26,6 +26,8 @@ pub struct PebbleOptions {
     pub sleep: u32,
     /// Another server of DNS than its test resolver, `IP:PORT`.
     pub resolver: Option<String>,
+    /// The ports at which it looks for answers, of HTTP and of TLS; two of its own otherwise.
+    pub validation: Option<(u16, u16)>,
 }
 
 impl Default for PebbleOptions {
@@ -37,6 +39,7 @@ impl Default for PebbleOptions {
             lifetime: 7_776_000,
             sleep: 0,
             resolver: None,
+            validation: None,
         }
     }
 }
@@ -71,6 +74,7 @@ impl Pebble {
     pub fn start_with(options: PebbleOptions) -> Pebble {
         let folder = tempfile::Builder::new().prefix("pki-pebble-").tempdir().expect("a temporary folder");
         let [acme, management, http, tls, dns, resolver] = free_ports();
+        let (http, tls) = options.validation.unwrap_or((http, tls));
         let ports = Ports { acme, management, http, tls, dns, resolver };
         certify(folder.path());
         let resolver = launch_resolver(folder.path(), &ports);
@@ -83,6 +87,13 @@ impl Pebble {
     pub fn restart(&mut self) {
         self.stop();
         self.authority = launch_authority(self.folder.path(), &self.ports, &self.options);
+    }
+
+    /// The same, and from now on it behaves otherwise.
+    #[track_caller]
+    pub fn restart_with(&mut self, options: PebbleOptions) {
+        self.options = options;
+        self.restart();
     }
 
     /// Ends it; [`Pebble::restart`] brings it back.

@@ -44,7 +44,7 @@ pub use limits::Limits;
 pub use names::Names;
 pub use obtain::Obtained;
 pub use revoke::Revoked;
-pub use solve::{Answer, Board, Challenges, Dns, Doing, Method, Proof, Standalone, TlsBoard, Token};
+pub use solve::{Answer, Board, Challenges, Dns, Doing, Method, Proof, Standalone, TlsBoard, Token, Webroot};
 pub use wanted::wanted;
 
 use crate::Error;

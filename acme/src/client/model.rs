@@ -151,6 +151,9 @@ pub struct CertificateRecord {
     /// How the names are proved, as [`super::Method`] is written; `None` for HTTP-01.
     #[n(16)]
     pub method: Option<String>,
+    /// The web server's folder in which HTTP-01 is answered.
+    #[n(17)]
+    pub webroot: Option<String>,
 }
 
 impl Record for CertificateRecord {

@@ -1,4 +1,4 @@
-//! Maps of a running HAProxy: the revoked certificates and the ACME challenges.
+//! Maps of a running HAProxy, and the one of the revoked certificates.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -7,8 +7,8 @@ use super::Runtime;
 use super::channel::Command;
 use crate::{Error, FilePath, RevokedKey};
 
-/// Where challenges are asked for, RFC 8555 §8.3.
-const CHALLENGES: &str = "/.well-known/acme-challenge/";
+/// How the answer begins where no rule uses a map.
+const UNKNOWN: &str = "Unknown map identifier";
 
 /// Above so many changes a map is replaced as a whole.
 const MANY: usize = 200;
@@ -20,35 +20,6 @@ pub struct MapChange {
     pub added: usize,
     /// Entries that had to go.
     pub removed: usize,
-}
-
-/// An HTTP-01 challenge and its answer, RFC 8555 §8.3.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Challenge {
-    path: String,
-    answer: String,
-}
-
-impl Challenge {
-    /// A token, and the key authorization that begins with it (RFC 8555 §8.1).
-    pub fn new(token: &str, key_authorization: &str) -> Result<Challenge, Error> {
-        const LIMIT: usize = 256;
-        let base64url = |text: &str| {
-            !text.is_empty()
-                && text.len() <= LIMIT
-                && text.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"-_".contains(&octet))
-        };
-        if !base64url(token) {
-            return Err(Error::word("a challenge's token", token, "base64url, at most 256 octets"));
-        }
-        let rule = "the token, a dot and a thumbprint in base64url";
-        match key_authorization.split_once('.') {
-            Some((first, thumbprint)) if first == token && base64url(thumbprint) => {
-                Ok(Challenge { path: format!("{CHALLENGES}{token}"), answer: key_authorization.to_owned() })
-            }
-            Some(_) | None => Err(Error::word("a key authorization", key_authorization, rule)),
-        }
-    }
 }
 
 /// The text of the file that a HAProxy reads its map of revoked certificates from when it starts.
@@ -173,31 +144,13 @@ impl Runtime {
         Ok(())
     }
 
-    /// Lets HAProxy answer a challenge. An older answer to the same one goes.
-    pub fn present(&self, map: &FilePath, challenge: &Challenge) -> Result<(), Error> {
-        self.withdraw(map, challenge)?;
-        let line = format!("add map {map} {} {}", challenge.path, challenge.answer);
-        self.silently(&line, &self.ask(&line)?)?;
-        let found = self.entries(map)?.into_iter().filter(|(path, _)| *path == challenge.path);
-        match found.map(|(_, answer)| answer).collect::<Vec<_>>() == [challenge.answer.as_str()] {
-            true => Ok(()),
-            false => Err(self.unexpected(&line, "nothing, and the map does not hold it")),
-        }
-    }
-
-    /// Takes a challenge away. It is no error if it isn't there.
-    pub fn withdraw(&self, map: &FilePath, challenge: &Challenge) -> Result<(), Error> {
-        let line = format!("del map {map} {}", challenge.path);
-        match self.ask(&line)?.as_str() {
-            "" | "Key not found." => Ok(()),
-            answer => Err(self.unexpected(&line, answer)),
-        }
-    }
-
     /// Keys and values of a map.
-    fn entries(&self, map: &FilePath) -> Result<Vec<(String, String)>, Error> {
+    pub(super) fn entries(&self, map: &FilePath) -> Result<Vec<(String, String)>, Error> {
         let line = format!("show map {map}");
         let answer = self.ask(&line)?;
+        if answer.starts_with(UNKNOWN) {
+            return Err(Error::NoMap { instance: self.address.to_string(), map: map.to_string() });
+        }
         let entry = |text: &str| {
             let mut words = text.splitn(3, ' ');
             let address = words.next()?.strip_prefix("0x")?;
@@ -207,7 +160,7 @@ impl Runtime {
         answer.lines().map(|text| entry(text).ok_or_else(|| self.unexpected(&line, text))).collect()
     }
 
-    fn silently(&self, line: &str, answer: &str) -> Result<(), Error> {
+    pub(super) fn silently(&self, line: &str, answer: &str) -> Result<(), Error> {
         match answer {
             "" => Ok(()),
             _ => Err(self.unexpected(line, answer)),

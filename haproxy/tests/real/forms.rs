@@ -82,7 +82,8 @@ proptest! {
         let count = |word: &str| rendered.config.lines().filter(|line| line.trim_start().starts_with(word)).count();
         prop_assert_eq!(count("acl ours "), names);
         let inner = usize::from(rendered.crt_list.is_some());
-        prop_assert_eq!(count("server "), nodes + inner + usize::from(site.alpn_responder.is_some()));
+        let responders = usize::from(site.http_responder.is_some()) + usize::from(site.alpn_responder.is_some());
+        prop_assert_eq!(count("server "), nodes + inner + responders);
         prop_assert_eq!(count("bind "), site.http.len() + site.https.len() + inner);
     }
 }

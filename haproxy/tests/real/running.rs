@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use haproxy::runtime::{Address, Bounds, Challenge, MapChange, Runtime, revoked_file, served};
+use haproxy::runtime::{
+    Address, Bounds, Challenge, MapChange, Runtime, challenges_file, revoked_file, served,
+};
 use haproxy::{Error, FilePath, RevokedKey, bundle};
 
 use crate::process::{PATIENCE, free_port};
@@ -181,7 +183,7 @@ fn the_map_becomes_the_set_whatever_it_held() {
     assert_eq!(text, format!("{} 1\n{} 1\n", key(0), key(1)));
     let unknown = file(stage.folder.path(), "unknown.map");
     let error = by_file.keep_revoked(&unknown, &set(0..1)).unwrap_err();
-    assert!(matches!(&error, Error::Answer { answer, .. } if answer.contains("Unknown map")), "{error}");
+    assert!(matches!(&error, Error::NoMap { map, .. } if map.ends_with("/unknown.map")), "{error}");
 }
 
 #[test]
@@ -189,19 +191,21 @@ fn a_challenge_is_answered_from_the_map_while_it_is_there() {
     let mut stage = stage();
     stage.start(&[]);
     let runtime = runtime(&stage);
-    let map = &stage.site.challenges;
+    let (map, port) = (&stage.site.challenges.clone(), stage.http);
     let ask = |host: &str, path: &str| {
         let host = format!("Host: {host}");
-        let url = format!("http://127.0.0.1:{}{path}", stage.http);
+        let url = format!("http://127.0.0.1:{port}{path}");
         let (_, said, _) = curl(&["--header", &host, "--write-out", " %{http_code}", &url]);
         said
     };
     let path = "/.well-known/acme-challenge/to-ken_1";
     assert!(ask("open.example.net", path).ends_with(" 308"));
-    let challenge = Challenge::new("to-ken_1", "to-ken_1.old").unwrap();
-    runtime.present(map, &challenge).unwrap();
-    let challenge = Challenge::new("to-ken_1", "to-ken_1.thumb_print-1").unwrap();
-    runtime.present(map, &challenge).unwrap();
+    let one = |token: &str, print: &str| Challenge::new(token, &format!("{token}.{print}")).unwrap();
+    let change = |added, removed| MapChange { added, removed };
+    let keep =
+        |wanted: &[Challenge]| runtime.keep_challenges(map, &wanted.iter().cloned().collect()).unwrap();
+    assert_eq!(keep(&[one("to-ken_1", "old")]), change(1, 0));
+    assert_eq!(keep(&[one("to-ken_1", "thumb_print-1")]), change(1, 1));
     // Authorities ask for addresses too (RFC 8738), and with the port in the header.
     for host in ["open.example.net", "open.example.net:80", "127.0.0.1"] {
         assert_eq!(ask(host, path), "to-ken_1.thumb_print-1 200");
@@ -209,10 +213,21 @@ fn a_challenge_is_answered_from_the_map_while_it_is_there() {
     assert!(ask("open.example.net", "/x/to-ken_1").ends_with(" 308"));
     assert!(ask("open.example.net", "/.well-known/acme-challenge/to-ken_2").ends_with(" 308"));
     assert!(ask("open.example.net", "/.well-known/acme-challenge/x/to-ken_1").ends_with(" 308"));
-    for _ in 0..2 {
-        runtime.withdraw(map, &challenge).unwrap();
-        assert!(ask("open.example.net", path).ends_with(" 308"));
-    }
+    // More than one command holds, as long as they can be; and what is there is left there.
+    let long = |n: usize| one(&format!("{n:0>256}"), &"p".repeat(256));
+    let many: Vec<_> = (0..100).map(long).chain([one("to-ken_1", "thumb_print-1")]).collect();
+    assert_eq!(keep(&many), change(100, 0));
+    assert_eq!(keep(&many), change(0, 0));
+    assert_eq!(ask("open.example.net", path), "to-ken_1.thumb_print-1 200");
+    assert_eq!(keep(&[]), change(0, 101));
+    assert!(ask("open.example.net", path).ends_with(" 308"));
+    // A HAProxy that starts meanwhile reads the same from the file.
+    std::fs::write(map.as_str(), challenges_file(&many.into_iter().collect())).unwrap();
+    stage.stop();
+    stage.start(&[]);
+    assert_eq!(ask("open.example.net", path), "to-ken_1.thumb_print-1 200");
+    let nowhere = file(stage.folder.path(), "other.map");
+    assert!(matches!(runtime.keep_challenges(&nowhere, &BTreeSet::new()), Err(Error::NoMap { .. })));
 
     for (token, answer) in [
         ("", ".x"),

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use haproxy::{
-    Clients, Demand, Domain, FilePath, IssuerKey, Label, Node, Privileges, ProxyHeader, Route, Site, Speech,
+    Clients, Demand, Domain, FilePath, IssuerKey, Label, Node, Privileges, ProxyHeader, Responder, Route,
+    Site, Speech,
 };
 use proptest::prelude::*;
 
@@ -40,6 +41,7 @@ pub fn empty(folder: &Path, http: SocketAddr, https: SocketAddr) -> Site {
         challenges: file(folder, "challenges.map"),
         revoked: file(folder, "revoked.map"),
         crt_list: file(folder, "crt-list"),
+        http_responder: None,
         alpn_responder: None,
         domains: Vec::new(),
     }
@@ -118,11 +120,13 @@ pub fn any_site(folder: &Path, issuer: IssuerKey) -> impl Strategy<Value = Site>
     let nodes = prop::collection::btree_set(addresses(), 1..5);
     let domain = (1..5_usize, routes(folder, issuer), nodes);
     let domains = prop::collection::vec(domain, 1..6);
-    let responder = prop::option::of(addresses());
+    let told = prop_oneof![Just(ProxyHeader::None), Just(ProxyHeader::V2)];
+    let alpn = (addresses(), told).prop_map(|(address, header)| Responder { address, header });
+    let responders = (prop::option::of(addresses()), prop::option::of(alpn));
     let listeners = prop::collection::btree_set(addresses(), 0..3);
-    (domains, responder, listeners, any::<bool>()).prop_map(move |(domains, alpn_responder, more, drop)| {
+    (domains, responders, listeners, any::<bool>()).prop_map(move |(domains, responders, more, drop)| {
         let mut site = base.clone();
-        site.alpn_responder = alpn_responder;
+        (site.http_responder, site.alpn_responder) = responders;
         site.privileges = if drop { Privileges::Drop { admin: 0 } } else { Privileges::Keep };
         site.https.extend(more.into_iter().filter(|one| one.port() != 443));
         for (d, (names, route, nodes)) in domains.into_iter().enumerate() {

@@ -19,6 +19,7 @@ use store::file::{OnExisting, Visibility, make_dir, place, read_limited};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
+use super::challenges;
 use crate::Pki;
 use crate::http::problem;
 use crate::ops::Error;
@@ -34,6 +35,8 @@ pub struct Fleet {
     revoked: Mutex<Option<Revoked>>,
     /// What the map's file holds.
     laid: Mutex<Option<(FilePath, Arc<BTreeSet<RevokedKey>>)>>,
+    /// Held while the file of the challenges is written.
+    challenges: Mutex<()>,
 }
 
 /// The revoked certificates as of these changes.
@@ -44,8 +47,10 @@ struct Revoked {
 }
 
 #[derive(Debug, Default)]
-struct Seat {
+pub(super) struct Seat {
     known: Mutex<Known>,
+    /// Held while it is told the challenges: an order does not wait for a certificate to be proved.
+    pub(super) challenges: Mutex<()>,
     last: Mutex<Option<Last>>,
     reloads: AtomicU64,
 }
@@ -87,7 +92,11 @@ impl Fleet {
         seats.get(instance).map_or(0, |seat| seat.reloads.load(Ordering::Relaxed))
     }
 
-    fn seat(&self, instance: &InstanceSpec) -> Arc<Seat> {
+    pub(super) fn challenges(&self) -> &Mutex<()> {
+        &self.challenges
+    }
+
+    pub(super) fn seat(&self, instance: &InstanceSpec) -> Arc<Seat> {
         let mut seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(seats.entry(instance.to_string()).or_default())
     }
@@ -108,7 +117,15 @@ pub fn pass(pki: &Pki, instance: &InstanceSpec, pass: Pass, now: OffsetDateTime)
             // A disk that is full keeps nobody who is revoked in.
             unread.extend(lay(pki, &settings, &wanted, pass).err());
             let https = https(instance, &settings);
-            let outcome = bring(instance, https, Bounds::STANDARD, &wanted, &mut known, pass);
+            let mut outcome = bring(instance, https, Bounds::STANDARD, &wanted, &mut known, pass);
+            if pass == Pass::Whole && outcome.worker.is_some() {
+                match super::files(pki, &settings).map(|files| challenges::tell(pki, instance, &files)) {
+                    // A configuration that answers challenges in another way is nobody's fault.
+                    Ok(Ok(()) | Err(::haproxy::Error::NoMap { .. })) => {}
+                    Ok(Err(error)) => outcome.failures.push((Step::Challenge, error)),
+                    Err(error) => unread.push(error),
+                }
+            }
             tell(instance, &outcome, begin);
             seat.reloads.fetch_add(u64::from(outcome.reloaded), Ordering::Relaxed);
             let revoked = wanted.map.as_ref().map_or(0, |_| wanted.revoked.len());
@@ -265,10 +282,7 @@ fn lay(pki: &Pki, settings: &Settings, wanted: &Wanted, pass: Pass) -> Result<()
         *laid = Some((map, Arc::clone(keys)));
     }
     if pass == Pass::Whole && settings.value(Setting::HaproxyDomains).is_some() {
-        let challenges = files.challenges()?;
-        if !there(&challenges) {
-            put(&challenges, "")?;
-        }
+        challenges::lay(pki, &files)?;
         let list =
             render(&super::plan(pki, super::Instead::default())?.site()?)?.crt_list.unwrap_or_default();
         let file = files.crt_list()?;

@@ -39,6 +39,9 @@ pub struct AcmeIssue {
     pub challenge: Option<String>,
     /// Where a standalone HTTP-01 listener binds, when no public listener answers.
     pub http_address: Option<String>,
+    /// A folder that a web server shows at `/`, in which HTTP-01 is answered instead; an absolute path.
+    #[serde(default)]
+    pub webroot: Option<String>,
     /// Where to place the files as well, an absolute path.
     pub out: Option<String>,
 }

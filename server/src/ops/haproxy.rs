@@ -29,6 +29,9 @@ pub struct HaproxyRender {
     pub https: Vec<String>,
     /// The admin socket instead of the first of `haproxy.instances`.
     pub admin: Option<String>,
+    /// Instead of `haproxy.challenge_address`.
+    #[serde(default)]
+    pub challenges: Option<String>,
     /// Instead of `haproxy.alpn_address`.
     pub alpn: Option<String>,
     /// HAProxy is started by an ordinary user, not by root.
@@ -114,6 +117,7 @@ impl HaproxyRender {
             http: addresses(&self.http)?,
             https: addresses(&self.https)?,
             admin: self.admin.map(|path| path.parse()).transpose()?,
+            challenges: self.challenges.as_ref().map(address).transpose()?,
             alpn: self.alpn.as_ref().map(address).transpose()?,
             unprivileged: self.unprivileged,
         })

@@ -63,6 +63,8 @@ pub enum Setting {
     CrlValidity,
     /// `haproxy.alpn_address`
     HaproxyAlpnAddress,
+    /// `haproxy.challenge_address`
+    HaproxyChallengeAddress,
     /// `haproxy.directory`
     HaproxyDirectory,
     /// `haproxy.domains`
@@ -125,7 +127,7 @@ const HTTPS_PORT: u16 = 8443;
 
 impl Setting {
     /// Every setting, by name.
-    pub const ALL: [Setting; 36] = [
+    pub const ALL: [Setting; 37] = [
         Setting::AcmeAgreeTos,
         Setting::AcmeCaRoot,
         Setting::AcmeCaUrl,
@@ -150,6 +152,7 @@ impl Setting {
         Setting::CrlRootValidity,
         Setting::CrlValidity,
         Setting::HaproxyAlpnAddress,
+        Setting::HaproxyChallengeAddress,
         Setting::HaproxyDirectory,
         Setting::HaproxyDomains,
         Setting::HaproxyHttpAddress,
@@ -195,6 +198,7 @@ impl Setting {
             Setting::CrlRootValidity => "crl.root_validity",
             Setting::CrlValidity => "crl.validity",
             Setting::HaproxyAlpnAddress => "haproxy.alpn_address",
+            Setting::HaproxyChallengeAddress => "haproxy.challenge_address",
             Setting::HaproxyDirectory => "haproxy.directory",
             Setting::HaproxyDomains => "haproxy.domains",
             Setting::HaproxyHttpAddress => "haproxy.http_address",
@@ -231,6 +235,7 @@ impl Setting {
             | Setting::CorePublicAddress
             | Setting::CorePublicUrl
             | Setting::HaproxyAlpnAddress
+            | Setting::HaproxyChallengeAddress
             | Setting::HaproxyDirectory
             | Setting::HaproxyDomains
             | Setting::HaproxyInstances => Default::Off,
@@ -277,7 +282,7 @@ impl Setting {
             | Setting::CoreTrustCaCertificates
             | Setting::LocalPassphraseRemote
             | Setting::LocalTrustFirst => "true or false",
-            Setting::HaproxyAlpnAddress => "IP:PORT",
+            Setting::HaproxyAlpnAddress | Setting::HaproxyChallengeAddress => "IP:PORT",
             Setting::HaproxyDirectory => "a path",
             Setting::HaproxyDomains => "NAME[,NAME] pass|terminate [WORD] IP:PORT, separated by semicolons",
             Setting::HaproxyHttpAddress | Setting::HaproxyHttpsAddress => "IP:PORT, separated by commas",
@@ -343,6 +348,9 @@ impl Setting {
                 "Whether a client that a trusted authority signed needs no entry of its own."
             }
             Setting::HaproxyAlpnAddress => "Who answers TLS-ALPN-01 challenges behind HAProxy.",
+            Setting::HaproxyChallengeAddress => {
+                "Who answers HTTP-01 challenges behind HAProxy that are not in its map: a web server, or core.public_address."
+            }
             Setting::HaproxyDirectory => {
                 "Where the maps and the list of certificates for HAProxy lie; haproxy/ in the directory unless set."
             }
@@ -429,7 +437,7 @@ impl Setting {
             Setting::CoreRemoteTokenExpiry => value::word::<Expiry>(value).map_err(refuse),
             Setting::CoreTrustCaCertificates => value::word::<TrustCa>(value).map_err(refuse),
             Setting::LocalPassphraseRemote => value::word::<PassphraseRemote>(value).map_err(refuse),
-            Setting::HaproxyAlpnAddress => {
+            Setting::HaproxyAlpnAddress | Setting::HaproxyChallengeAddress => {
                 value::address(value).map(|found| found.to_string()).map_err(refuse)
             }
             Setting::HaproxyDirectory => value::word::<haproxy::FilePath>(value).map_err(refuse),

@@ -10,6 +10,7 @@ mod client;
 mod commands;
 mod disk;
 mod document;
+mod fronts;
 mod https;
 mod issuance;
 mod limits;

@@ -4,7 +4,7 @@
 use super::row::Row;
 use super::run::Bench;
 use super::site::Site;
-use super::{commands, disk, https, issuance, limits, listener, lists, peers, start};
+use super::{commands, disk, fronts, https, issuance, limits, listener, lists, peers, start};
 
 /// What a benchmark needs to find.
 #[derive(Clone, Copy)]
@@ -33,6 +33,7 @@ const LISTS: &str = "Lists";
 const DISK: &str = "Disk";
 const SERVICE: &str = "The service";
 const HTTPS: &str = "The HTTPS listener";
+const FRONTS: &str = "ACME and HAProxy";
 const PEERS: &str = "Peers";
 
 const fn alone(name: &'static str, group: &'static str, work: fn(&mut Bench) -> Vec<Row>) -> Benchmark {
@@ -82,6 +83,10 @@ pub const TABLE: &[Benchmark] = &[
     alone("https-requests", HTTPS, https::keep_alive),
     alone("https-refusal", HTTPS, https::revoked_while_open),
     alone("memory-https", HTTPS, start::memory_https),
+    alone("acme-served", FRONTS, fronts::serving),
+    alone("acme-parallel", FRONTS, fronts::at_once),
+    alone("haproxy-swap", FRONTS, fronts::swapping),
+    alone("haproxy-refusal", FRONTS, fronts::refusing),
     alone("peers-openssl", PEERS, peers::openssl::fresh),
     at_size("peers-openssl-rows", PEERS, peers::openssl::with_rows),
     alone("peers-easyrsa", PEERS, peers::easyrsa::issuing),

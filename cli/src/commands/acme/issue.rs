@@ -13,14 +13,16 @@ use crate::{
 /// Obtain a certificate and put it in place
 ///
 /// The authority checks that the names lead here by HTTP-01, over port 80: the service's listeners
-/// answer, or a listener of the command's own (--http-address). The account is made at the
-/// first use and kept. The service renews by itself what was obtained. For a certificate of the
+/// answer, or the HAProxys of haproxy.instances, or a listener of the command's own (--http-address), or
+/// a web server by files that are put into its directory (--webroot). The account is made at the first
+/// use and kept. The service renews by itself what was obtained. For a certificate of the
 /// service itself, set acme.domain instead.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   pki acme issue www.example.org --email admin@example.org --agree-tos
   pki acme issue www.example.org example.org --out /etc/ssl/www
+  pki acme issue www.example.org --webroot /var/www/html
   pki acme issue host.internal --ca-url https://acme.internal/dir --ca-root root.pem --agree-tos
   pki acme issue host.example --ca-url URL --eab-kid kid-1 --eab-hmac-file hmac --agree-tos")]
 pub struct Args {
@@ -60,6 +62,10 @@ pub struct Args {
     #[arg(long, value_name = "ADDRESS")]
     http_address: Option<String>,
 
+    /// Answer the challenge by files below this directory, which a web server shows at /
+    #[arg(long, value_name = "DIR", conflicts_with = "http_address")]
+    webroot: Option<PathBuf>,
+
     /// Put the files into this directory as well
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -80,6 +86,7 @@ pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CommandError> {
         Some(out) => Some(files::folder(&context.resolve(out))?.display().to_string()),
         None => None,
     };
+    let webroot = args.webroot.as_ref().map(|folder| context.resolve(folder).display().to_string());
     let connection = context.connect()?;
     context.output.say(&format!("asking for {}", args.domains.join(", ")));
     let view = connection.call(AcmeIssue {
@@ -91,6 +98,7 @@ pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CommandError> {
         eab,
         challenge: args.challenge,
         http_address: args.http_address,
+        webroot,
         out,
     })?;
     super::notes(&view, context);

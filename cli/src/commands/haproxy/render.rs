@@ -44,6 +44,10 @@ pub struct Args {
     #[arg(long, value_name = "PATH")]
     admin: Option<String>,
 
+    /// Who answers HTTP-01 where the map does not, instead of haproxy.challenge_address
+    #[arg(long, value_name = "IP:PORT")]
+    challenges: Option<String>,
+
     /// Who answers TLS-ALPN-01, instead of haproxy.alpn_address
     #[arg(long, value_name = "IP:PORT")]
     alpn: Option<String>,
@@ -63,6 +67,7 @@ pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CommandError> {
         http: args.http,
         https: args.https,
         admin: args.admin,
+        challenges: args.challenges,
         alpn: args.alpn,
         unprivileged: args.unprivileged,
         place: args.out.is_some(),

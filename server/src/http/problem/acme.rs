@@ -17,6 +17,7 @@ pub(super) fn kind(error: &Error) -> ProblemKind {
         | Error::Name { .. }
         | Error::NameCount { .. }
         | Error::Reason { .. }
+        | Error::Webroot { .. }
         | Error::Wildcard { .. } => ProblemKind::Invalid,
         Error::Busy { .. } => ProblemKind::Conflict,
         Error::Later { .. } | Error::Listener { .. } | Error::TimedOut { .. } => ProblemKind::Unavailable,

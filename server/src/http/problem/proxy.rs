@@ -20,6 +20,7 @@ pub(super) fn kind(error: &Error) -> ProblemKind {
         | Error::Answer { .. }
         | Error::NotReplaced { .. }
         | Error::MapDiffers { .. }
+        | Error::NoMap { .. }
         | Error::NotServed { .. }
         | Error::NotReloaded { .. }
         | Error::ListsOld { .. }
@@ -41,6 +42,7 @@ pub(super) fn hint(error: &Error) -> &'static str {
         Error::NotReplaced { .. } | Error::MapDiffers { .. } | Error::Answer { .. } => {
             "reload HAProxy; `master=SOCKET` in haproxy.instances lets pki do that by itself"
         }
+        Error::NoMap { .. } => "`pki haproxy render --out FILE` writes a configuration that has it",
         _ => "`pki haproxy status` shows every instance",
     }
 }

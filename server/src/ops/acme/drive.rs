@@ -36,6 +36,8 @@ pub struct Job {
     pub method: Method,
     /// Where to answer the challenge.
     pub http_address: Option<String>,
+    /// The web server's folder in which to answer it.
+    pub webroot: Option<PathBuf>,
     /// Where to place the files besides our own directory.
     pub out: Option<PathBuf>,
 }
@@ -62,7 +64,7 @@ pub fn obtain(pki: &Pki, client: &Client, job: &Job) -> Result<(CertificateRecor
         }
     };
     let obtained = block_on(pki, async {
-        let responder = responder(pki, job.method, job.http_address.as_deref()).await?;
+        let responder = responder(pki, job).await?;
         Ok::<_, Error>(client.obtain(&job.application, &*responder, &mut hear).await?)
     })??;
     let files = place(&obtained, &folders)?;
@@ -90,6 +92,7 @@ pub fn obtain(pki: &Pki, client: &Client, job: &Job) -> Result<(CertificateRecor
         last_error: None,
         next_attempt: renew::due(leaf.not_before(), leaf.not_after(), &first).unix_timestamp(),
         method: Some(job.method).filter(|method| *method != Method::Http01).map(|method| method.to_string()),
+        webroot: job.webroot.as_ref().map(|folder| folder.display().to_string()),
     };
     client.settle(&obtained, &record)?;
     pki.follow_acme_certificate();
@@ -123,6 +126,7 @@ pub fn renewal(client: &Client, record: &CertificateRecord) -> Result<Job, Error
         contact: record.contact.clone(),
         method: method(record.method.as_deref())?,
         http_address: record.http_address.clone(),
+        webroot: record.webroot.as_ref().map(PathBuf::from),
         out: record.out.as_ref().map(PathBuf::from),
     })
 }
@@ -152,6 +156,7 @@ pub fn own(pki: &Pki, client: &Client, wish: &Wish) -> Result<Job, Error> {
         contact: wish.email.clone(),
         method: wish.method,
         http_address: wish.http_address.clone(),
+        webroot: None,
         out: before.and_then(|before| before.record.out).map(PathBuf::from),
     })
 }
@@ -180,8 +185,18 @@ fn method(word: Option<&str>) -> Result<Method, Error> {
 
 /// The job that an issue describes.
 pub fn issue(client: &Client, issue: super::AcmeIssue) -> Result<Job, Error> {
-    if let Some(out) = issue.out.as_ref().filter(|out| !Path::new(out).is_absolute()) {
-        return Err(Error::RelativePath { path: PathBuf::from(out) });
+    let paths = [&issue.out, &issue.webroot];
+    if let Some(path) = paths.into_iter().flatten().find(|path| !Path::new(path).is_absolute()) {
+        return Err(Error::RelativePath { path: PathBuf::from(path) });
+    }
+    let method = method(issue.challenge.as_deref())?;
+    if let Some(word) =
+        issue.webroot.as_ref().filter(|_| method != Method::Http01 || issue.http_address.is_some())
+    {
+        return Err(Error::Word {
+            word: word.clone(),
+            expected: "HTTP-01 alone where a web server's folder is named",
+        });
     }
     let directory = match &issue.ca_url {
         Some(url) => url.parse()?,
@@ -197,8 +212,9 @@ pub fn issue(client: &Client, issue: super::AcmeIssue) -> Result<Job, Error> {
     Ok(Job {
         application,
         contact: issue.email,
-        method: method(issue.challenge.as_deref())?,
+        method,
         http_address: issue.http_address,
+        webroot: issue.webroot.map(PathBuf::from),
         out: issue.out.map(PathBuf::from),
     })
 }
