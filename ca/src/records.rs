@@ -8,8 +8,10 @@ pub(crate) mod index;
 
 pub(crate) use index::IndexRecord;
 
+use std::sync::Arc;
+
 use minicbor::{Decode, Encode};
-use store::{Batch, Expectation, Format, Key, Record, Store, Table, Version};
+use store::{Batch, Expectation, Expected, Format, Key, Record, Store, Table, Version};
 use time::OffsetDateTime;
 
 use crate::cert::{Fingerprint, KeyId, Serial};
@@ -342,9 +344,9 @@ impl IssuedRecord {
 }
 
 /// Records that something rests on, with the versions that were read; they go into its batch, so that
-/// a change in between wins.
+/// a change in between wins. Cheap to clone: every request that is let in carries some.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RestsOn(Vec<(Key, Option<Version>)>);
+pub struct RestsOn(Expected);
 
 impl RestsOn {
     /// Nothing.
@@ -354,7 +356,8 @@ impl RestsOn {
 
     /// Also what a read of `key` returned, absence included.
     pub fn and(mut self, key: Key, read: Option<Version>) -> RestsOn {
-        self.0.push((key, read));
+        let expected = read.map_or(Expectation::Absent, Expectation::Unchanged);
+        Arc::make_mut(&mut self.0).push((key, expected));
         self
     }
 
@@ -365,22 +368,22 @@ impl RestsOn {
 
     /// The store for whoever may change it only as long as all of them are as they were read.
     pub fn hold(&self, store: &Store) -> Store {
-        let expected = |(key, read): &(Key, Option<Version>)| {
-            (key.clone(), read.map_or(Expectation::Absent, Expectation::Unchanged))
-        };
-        store.resting_on(self.0.iter().map(expected).collect())
+        store.resting_on(Arc::clone(&self.0))
     }
 
     /// Also all of `other`.
     pub fn and_all(mut self, other: RestsOn) -> RestsOn {
-        self.0.extend(other.0);
+        Arc::make_mut(&mut self.0).extend(other.0.iter().cloned());
         self
     }
 
     /// Lets a batch expect all of them as they were read.
     pub fn demand(&self, batch: &mut Batch) {
-        for (key, read) in &self.0 {
-            batch.expect(key.clone(), *read);
+        for (key, expected) in self.0.iter() {
+            match expected {
+                Expectation::Absent => batch.expect_absent(key.clone()),
+                Expectation::Unchanged(version) => batch.expect_unchanged(key.clone(), *version),
+            }
         }
     }
 }

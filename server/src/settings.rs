@@ -87,9 +87,17 @@ impl Record for SettingRecord {
 }
 
 /// What was set, at one moment; what was not has its default.
-#[derive(Clone, Debug, PartialEq, Eq, std::default::Default)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     set: BTreeMap<Setting, (String, Version)>,
+    /// The records of [`Setting::OF_TRUST`], which every request of a certificate's holder rests on.
+    of_trust: RestsOn,
+}
+
+impl std::default::Default for Settings {
+    fn default() -> Settings {
+        Settings::of(BTreeMap::new())
+    }
 }
 
 impl Settings {
@@ -109,7 +117,12 @@ impl Settings {
                 set.insert(setting, (value, found.version));
             }
         }
-        Ok(Settings { set })
+        Ok(Settings::of(set))
+    }
+
+    fn of(set: BTreeMap<Setting, (String, Version)>) -> Settings {
+        let of_trust = rests_on(&set, Setting::OF_TRUST);
+        Settings { set, of_trust }
     }
 
     /// What `setting` was set to, canonical.
@@ -148,14 +161,12 @@ impl Settings {
 
     /// The records of what [`Settings::trust`] returns.
     pub fn trust_rests_on(&self) -> RestsOn {
-        self.rests_on(Setting::OF_TRUST)
+        self.of_trust.clone()
     }
 
     /// The records of these settings.
     pub fn rests_on(&self, settings: impl IntoIterator<Item = Setting>) -> RestsOn {
-        let version = |setting| self.set.get(&setting).map(|(_, version)| *version);
-        let key = |setting: Setting| Table::<SettingRecord>::key(setting.name());
-        settings.into_iter().fold(RestsOn::nothing(), |all, setting| all.and(key(setting), version(setting)))
+        rests_on(&self.set, settings)
     }
 
     /// How long tokens live.
@@ -256,6 +267,15 @@ pub fn set(store: &Store, setting: Setting, value: Option<&str>, who: &str, now:
     }
     store.commit(batch).map_err(Error::Store)?;
     Ok(())
+}
+
+fn rests_on(
+    set: &BTreeMap<Setting, (String, Version)>,
+    settings: impl IntoIterator<Item = Setting>,
+) -> RestsOn {
+    let version = |setting| set.get(&setting).map(|(_, version)| *version);
+    let key = |setting: Setting| Table::<SettingRecord>::key(setting.name());
+    settings.into_iter().fold(RestsOn::nothing(), |all, setting| all.and(key(setting), version(setting)))
 }
 
 #[cfg(test)]

@@ -73,14 +73,15 @@ pub enum Direction {
     Descending,
 }
 
-/// What every batch of one view of a store expects besides its own.
-type Conditions = Option<Arc<[(Key, Expectation)]>>;
+/// What is expected of records; cheap to clone.
+pub type Expected = Arc<Vec<(Key, Expectation)>>;
 
 /// An open store; cheap to clone, every clone is the same store.
 #[derive(Clone)]
 pub struct Store {
     engine: Engine,
-    conditions: Conditions,
+    /// What every batch of this view of the store expects besides its own.
+    conditions: Vec<Expected>,
 }
 
 #[derive(Clone)]
@@ -92,7 +93,7 @@ enum Engine {
 impl Store {
     /// A store that lives as long as the process: for unit tests of the crates above.
     pub fn in_memory() -> Store {
-        Store { engine: Engine::Memory(memory::Memory::default()), conditions: None }
+        Store { engine: Engine::Memory(memory::Memory::default()), conditions: Vec::new() }
     }
 
     /// Opens the store in the directory `dir` and tells what was found there.
@@ -102,17 +103,16 @@ impl Store {
     /// and is built again.
     pub fn open(dir: &Path, options: OpenOptions) -> Result<(Store, OpenReport), Error> {
         let (engine, report) = embedded::Embedded::open(dir, options)?;
-        Ok((Store { engine: Engine::Embedded(engine), conditions: None }, report))
+        Ok((Store { engine: Engine::Embedded(engine), conditions: Vec::new() }, report))
     }
 
     /// The same store for whoever may change it only as long as `conditions` hold: every batch that is
     /// committed through it expects them too, and is refused with [`Error::Withdrawn`] once one does not
     /// hold. Whoever decides anew after an [`Error::Conflict`] stops there.
-    pub fn resting_on(&self, conditions: Vec<(Key, Expectation)>) -> Store {
-        let before = self.conditions.iter().flat_map(|before| before.iter().cloned());
-        let all: Vec<_> = before.chain(conditions).collect();
-        let conditions = (!all.is_empty()).then(|| all.into());
-        Store { engine: self.engine.clone(), conditions }
+    pub fn resting_on(&self, conditions: Expected) -> Store {
+        let mut store = self.clone();
+        store.conditions.push(conditions);
+        store
     }
 
     /// Commits what waits, then gives the directory back; also done when the last clone is dropped.
@@ -167,10 +167,9 @@ impl Store {
 
     fn submit_step(&self, mut batch: Batch, step: embedded::EpochStep) -> Pending {
         let (sender, answer) = sync_channel(1);
-        if let Some(conditions) = &self.conditions {
-            // First: where both fail, deciding anew is of no use.
-            batch.expects.splice(0..0, conditions.iter().cloned());
-        }
+        // First: where both fail, deciding anew is of no use.
+        let conditions = self.conditions.iter().flat_map(|expected| expected.iter().cloned());
+        batch.expects.splice(0..0, conditions);
         match &self.engine {
             Engine::Memory(engine) => {
                 let _ = sender.send(engine.commit(batch, step));
@@ -298,7 +297,7 @@ impl Store {
 /// A batch under way.
 pub struct Pending {
     answer: Receiver<Result<Sequence, Error>>,
-    conditions: Conditions,
+    conditions: Vec<Expected>,
 }
 
 impl Pending {

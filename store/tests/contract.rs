@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use store::checkpoint::{AuditKey, AuditPublicKey, Checkpoint, CheckpointError, LogName};
 use store::{
-    Batch, Class, Create, Direction, Entry, Epoch, Error, Expectation, Key, KeyRange, OpenOptions, Sequence,
-    Store, Tip, Version, Write,
+    Batch, Class, Create, Direction, Entry, Epoch, Error, Expectation, Expected, Key, KeyRange, OpenOptions,
+    Sequence, Store, Tip, Version, Write,
 };
 
 /// Runs a test on each engine, on a store of its own.
@@ -118,7 +118,7 @@ fn nothing_is_committed_by_what_no_longer_holds() {
         let permit = Version(put(store, "permit", b"1"));
         let conditions =
             vec![(key("permit"), Expectation::Unchanged(permit)), (key("denial"), Expectation::Absent)];
-        let view = store.resting_on(conditions);
+        let view = store.resting_on(conditions.into());
         put(&view, "a", b"1");
         let mut stale = batch("stale");
         stale.expect_absent(key("a"));
@@ -127,7 +127,7 @@ fn nothing_is_committed_by_what_no_longer_holds() {
         put(store, "denial", b"1");
         // Both have changed: it is of no use to decide anew.
         for batch in [batch("nothing else"), stale] {
-            let error = view.resting_on(Vec::new()).commit(batch).unwrap_err();
+            let error = view.resting_on(Expected::default()).commit(batch).unwrap_err();
             assert!(matches!(&error, Error::Withdrawn { key: k } if *k == key("denial")), "{error:?}");
         }
         put(store, "b", b"1");

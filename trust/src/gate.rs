@@ -83,6 +83,26 @@ impl Gate {
         }
     }
 
+    /// The same, for whoever needs no permit: what it rests on is not gathered.
+    ///
+    /// # Errors
+    /// As [`Gate::admit`].
+    pub fn judge(
+        &self,
+        presented: &Presented,
+        settings: &Settings,
+        now: OffsetDateTime,
+    ) -> Result<(), Error> {
+        match presented {
+            Presented::Certificate(holder) => {
+                self.with_case(holder, settings, now, |case, _, _| Ok(decide(case, now).map(drop)?))
+            }
+            Presented::InProcess | Presented::Local(_) | Presented::Nobody => {
+                self.admit(presented, settings, now).map(drop)
+            }
+        }
+    }
+
     fn admit_user(
         &self,
         user: &LocalUser,

@@ -164,7 +164,11 @@ impl Pki {
         now: OffsetDateTime,
     ) -> Result<Admitted, Error> {
         let chain = chain.iter().map(|authority| authority.certificate.clone()).collect();
-        self.gate.admit(&Presented::Certificate(Holder::new(certificate.clone(), chain)), settings, now)
+        let presented = Presented::Certificate(Holder::new(certificate.clone(), chain));
+        let (judged, admitted) =
+            (self.gate.judge(&presented, settings, now), self.gate.admit(&presented, settings, now));
+        assert_eq!(judged.is_ok(), admitted.is_ok(), "{judged:?} {admitted:?}");
+        admitted
     }
 }
 

@@ -66,17 +66,26 @@ pub enum Access {
     Trusted,
 }
 
-/// What the handlers of the socket share.
+/// What the handlers of the socket share. Every layer of a router has a copy, and makes more with each request.
 #[derive(Clone)]
-pub(crate) struct Desk {
+pub(crate) struct Desk(Arc<Shared>);
+
+pub(crate) struct Shared {
     pub(crate) pki: Pki,
     pub(crate) limits: Arc<Limits>,
     pub(crate) rooms: Rooms,
 }
 
+impl std::ops::Deref for Desk {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
 /// Places among the operations that run. Whoever looks, and whoever revokes, has places of its own: on a
 /// slow disk all others are soon taken by those who wait for it.
-#[derive(Clone)]
 pub(crate) struct Rooms {
     changes: Arc<Semaphore>,
     reads: Arc<Semaphore>,
@@ -110,7 +119,7 @@ impl Desk {
             revocations: places(limits.revocations),
             events: places(lxd::LISTENERS),
         };
-        Desk { pki, limits, rooms }
+        Desk(Arc::new(Shared { pki, limits, rooms }))
     }
 }
 

@@ -9,8 +9,8 @@ use crate::ops::Error;
 impl Pki {
     /// Whether a peer is let in. What can't be known lets nobody in.
     pub(crate) fn lets_in(&self, presented: &Presented, now: OffsetDateTime) -> bool {
-        match self.admit(presented, now) {
-            Ok(_) => true,
+        match self.judge(presented, now) {
+            Ok(()) => true,
             Err(Error::Refused(_)) => false,
             Err(error) => {
                 tracing::error!(%error, "nobody knows who is let in");

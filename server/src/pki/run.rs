@@ -44,11 +44,12 @@ impl Pki {
             admitted.permit(*also)?;
         }
         let permit = admitted.permit(O::ACTION)?;
-        let rests_on = match presented {
-            Presented::Certificate(_) => permit.rests_on().clone().and_all(settings.trust_rests_on()),
-            Presented::InProcess | Presented::Local(_) | Presented::Nobody => permit.rests_on().clone(),
+        let held = self.held_by(permit.rests_on());
+        let held = match presented {
+            Presented::Certificate(_) => held.held_by(&settings.trust_rests_on()),
+            Presented::InProcess | Presented::Local(_) | Presented::Nobody => held,
         };
-        match operation.run(&self.held_by(&rests_on), &permit, now) {
+        match operation.run(&held, &permit, now) {
             Err(error) if error.is_withdrawn() => {
                 // Whoever is not let in any more is told that, and not what changed.
                 self.permit(presented, O::ACTION, now)?;
@@ -75,6 +76,14 @@ impl Pki {
     /// [`Error::Refused`], or [`Error::Trust`] if that can't be known.
     pub fn admit(&self, presented: &Presented, now: OffsetDateTime) -> Result<Admitted, Error> {
         Ok(self.gate().admit(presented, &self.settings()?.trust(), now)?)
+    }
+
+    /// The same, for whoever asks for no permit: [`Pki::admit`] takes twice as long.
+    ///
+    /// # Errors
+    /// As [`Pki::admit`].
+    pub(crate) fn judge(&self, presented: &Presented, now: OffsetDateTime) -> Result<(), Error> {
+        Ok(self.gate().judge(presented, &self.settings()?.trust(), now)?)
     }
 
     /// Decides whether whoever presents this may do `action`.

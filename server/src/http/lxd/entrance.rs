@@ -9,7 +9,7 @@ use axum::extract::{Extension, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, Method};
-use trust::{Admitted, Presented, Refusal};
+use trust::{Presented, Refusal};
 
 use super::cross_site::{self, is_cross_site};
 use super::envelope::Failure;
@@ -45,7 +45,7 @@ pub(super) async fn enter(
         return next.run(request).await;
     }
     match admit(&desk, &caller).await {
-        Ok(_admitted) => {
+        Ok(()) => {
             request.extensions_mut().insert(Sender::Admitted);
             next.run(request).await
         }
@@ -62,8 +62,8 @@ pub(super) async fn enter(
 }
 
 /// Decides, and once more if an administrator has just added to `clients.pem`.
-async fn admit(desk: &Desk, caller: &Caller) -> Result<Admitted, ops::Error> {
-    match (desk.pki.admit(&caller.presented, clock::now()), &*caller.presented) {
+async fn admit(desk: &Desk, caller: &Caller) -> Result<(), ops::Error> {
+    match (desk.pki.judge(&caller.presented, clock::now()), &*caller.presented) {
         (Err(ops::Error::Refused(Refusal::Stranger)), Presented::Certificate(_))
             if desk.pki.clients_have_changed() => {}
         (decided, _) => return decided,
@@ -73,7 +73,7 @@ async fn admit(desk: &Desk, caller: &Caller) -> Result<Admitted, ops::Error> {
         if let Err(error) = pki.follow_clients(clock::now()) {
             tracing::error!(error = problem::in_words(&error), "clients.pem is not followed");
         }
-        pki.admit(&presented, clock::now())
+        pki.judge(&presented, clock::now())
     });
     looked.await.unwrap_or(Err(ops::Error::Refused(Refusal::Stranger)))
 }

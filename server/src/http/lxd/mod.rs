@@ -104,7 +104,7 @@ pub(super) fn router(operations: Router<Desk>, desk: Desk) -> Router {
 async fn unknown(State(desk): State<Desk>, request: Request) -> Response {
     let path = request.uri().path();
     if public::is_public(path) {
-        return public::answer(State(desk.pki), request).await;
+        return public::answer(State(desk.pki.clone()), request).await;
     }
     match path.starts_with(OURS) {
         true => operation::unknown(request.uri().clone()).await.into_response(),
