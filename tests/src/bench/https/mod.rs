@@ -76,7 +76,12 @@ impl Https {
             assert!(Instant::now() < deadline, "nobody listens at {address}");
             std::thread::sleep(Duration::from_millis(5));
         }
-        Https { address, client, serving }
+        let https = Https { address, client, serving };
+        // Whoever connects is answered once the revocations are read, which is the start's time and not theirs.
+        let mut connection = https.connect(&https.client).expect("a connection");
+        ask(&mut connection, b"GET /1.0 HTTP/1.1\r\nhost: localhost\r\n\r\n", &mut Vec::new())
+            .expect("an answer");
+        https
     }
 
     /// Ends it, and leaves the directory as one that is not served on HTTPS.
