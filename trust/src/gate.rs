@@ -5,10 +5,11 @@
 //! authorities have changed; lists when they are loaded. What it can't look up it does not let in.
 
 mod lately;
+mod lists;
 mod renewer;
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, RwLockReadGuard};
 
 use ca::cert::Certificate;
 use ca::inventory;
@@ -31,6 +32,7 @@ use crate::set::{State, TrustSet};
 use crate::settings::Settings;
 
 use lately::Lately;
+use lists::Lists;
 
 pub use renewer::Renewer;
 
@@ -40,7 +42,7 @@ pub struct Gate {
     store: Store,
     set: TrustSet,
     revoked: RevokedSet,
-    lists: Arc<RwLock<HashMap<KeyDigest, Arc<LoadedList>>>>,
+    lists: Lists,
     lately: Lately,
     owner: u32,
 }
@@ -52,7 +54,7 @@ impl Gate {
     /// [`Error::Store`] and others if what is trusted can't be read.
     pub fn open(store: Store, revoked: RevokedSet, owner: u32) -> Result<Gate, Error> {
         let set = TrustSet::open(store.clone())?;
-        Ok(Gate { store, set, revoked, lists: Arc::default(), lately: Lately::default(), owner })
+        Ok(Gate { store, set, revoked, lists: Lists::default(), lately: Lately::default(), owner })
     }
 
     /// What is trusted.
@@ -267,8 +269,7 @@ impl Gate {
         let Some(path) = evidence.imported.as_ref().filter(|path| path.is_in_date(now)) else {
             return Word::Nothing;
         };
-        let lists = self.lists.read().unwrap_or_else(PoisonError::into_inner);
-        word(&path.links, &lists, demanded(&path.links, state), settings.crl_expired, now)
+        word(&path.links, &self.lists.under(state), demanded(&path.links, state), settings.crl_expired, now)
     }
 
     /// Takes a list in: verifies it, remembers its number durably, and enforces it from then on. A list
@@ -283,6 +284,7 @@ impl Gate {
         now: OffsetDateTime,
     ) -> Result<Arc<LoadedList>, Error> {
         again(|| {
+            let turn = self.lists.turn();
             // A list is verified, and a large one read, while others go on being judged.
             let known: HashMap<KeyDigest, Known> = {
                 let state = self.set.now()?;
@@ -304,26 +306,20 @@ impl Gate {
             let Some(Known { authority, memory, .. }) = known.get(loaded.authority()) else {
                 return Err(Error::Authorities(ca::Error::NotFound { word: loaded.authority().to_string() }));
             };
-            // Nobody is judged between the commit and the moment from which the list counts: a decision
-            // by the old list can't rest on the record of the new one.
-            let mut lists = self.lists.write().unwrap_or_else(PoisonError::into_inner);
-            if let Some(batch) = loaded.remember(authority, memory.as_ref(), who, now) {
-                self.store.commit(batch)?;
-            }
+            let number = loaded.remember(authority, memory.as_ref(), who, now);
+            let before = memory.as_ref().map(|memory| memory.version);
             let loaded = Arc::new(loaded);
-            let newer = lists.get(loaded.authority()).filter(|there| there.number() > loaded.number());
-            // Two loaded at once: the higher number stays.
-            if let Some(newer) = newer {
-                return Ok(newer.clone());
-            }
-            lists.insert(*loaded.authority(), loaded.clone());
+            turn.enforce(Arc::clone(&loaded), before, || match number {
+                Some(batch) => self.store.commit(batch).map(drop),
+                None => Ok(()),
+            })?;
             Ok(loaded)
         })
     }
 
     /// The list of an imported authority that is enforced now.
     pub fn list(&self, authority: &KeyDigest) -> Option<Arc<LoadedList>> {
-        self.lists.read().unwrap_or_else(PoisonError::into_inner).get(authority).cloned()
+        self.lists.of(authority)
     }
 }
 
