@@ -45,7 +45,7 @@ pub fn path<O: Operation>() -> String {
 /// One line of the route table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
-    /// Which listener: `socket` or `public`.
+    /// Which listener: `socket`, `https` or `public`.
     pub listener: &'static str,
     /// The methods, e.g. `POST`.
     pub methods: &'static str,
@@ -62,6 +62,13 @@ pub enum Access {
     Anyone,
     /// Whoever is permitted this.
     Permitted(Action),
+    /// Whoever shows the certificate that it is about and is permitted `own`, and whoever is permitted `other`.
+    Holder {
+        /// What the holder must be permitted, for the certificate alone.
+        own: Action,
+        /// What everybody else must be.
+        other: Action,
+    },
     /// Everybody who is let in.
     Trusted,
 }

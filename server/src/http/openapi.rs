@@ -90,6 +90,11 @@ impl Document {
                 described.insert("x-pki-permission".to_owned(), json!(permission));
                 json!([{"clientCertificate": []}])
             }
+            Access::Holder { own, other } => {
+                let permission = format!("Whoever may {other}; of their own certificate, whoever may {own}.");
+                described.insert("x-pki-permission".to_owned(), json!(permission));
+                json!([{"clientCertificate": []}])
+            }
             Access::Trusted => json!([{"clientCertificate": []}]),
             // An empty object: a certificate is of use, and not needed.
             Access::Anyone => json!([{}, {"clientCertificate": []}]),

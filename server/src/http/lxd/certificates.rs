@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 
 use super::envelope::{Failure, Reply};
 use super::shapes::CertificateObject;
-use super::{blocking, is_recursive, operations};
+use super::{blocking, failure, is_recursive, operations};
 use crate::http::{Desk, operation};
 use crate::limits::Sender;
 use crate::listen::Caller;
@@ -293,6 +293,12 @@ fn let_in(pki: &Pki, caller: &Caller, text: &Phrase) -> Result<Reply, Failure> {
             pki.note_refusal(&caller.presented, &error, ADD, clock::now());
             let reason = crate::http::problem::in_words(&error);
             tracing::warn!(%remote, %fingerprint, reason, "no token for it");
+            // Whoever proved the key of a certificate may know that its time is over.
+            if let ops::Error::Refused(refusal) = &error
+                && let Some(told) = failure::out_of_date(refusal)
+            {
+                return Err(Failure::invalid(told));
+            }
             match (error, secret) {
                 (ops::Error::Trust(_), None) => Err(Failure::forbidden("not authorized")),
                 (error, _) => Err(error.into()),

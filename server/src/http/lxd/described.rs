@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 use trust::Action;
 
+use super::REPLACING;
 use super::certificates::{Posted, Put};
 use super::envelope::Envelope;
 use super::shapes::{About, CertificateObject, OperationObject};
@@ -79,11 +80,21 @@ fn certificate(document: &mut Document) {
     let done = answers(document, "200", "Done.", &json!({"type": "object"}));
     let put = document.schema::<Put>();
     let changes = [
-        ("put", "certificate-replace", "Changes an entry."),
-        ("patch", "certificate-update", "Changes what is named of an entry."),
+        (
+            "put",
+            "certificate-replace",
+            "Changes an entry. Its holder may put another certificate in the place of the one that this \
+             connection shows, and change nothing else.",
+        ),
+        (
+            "patch",
+            "certificate-update",
+            "Changes what is named of an entry. Its holder may name another certificate in the place of the \
+             one that this connection shows, and nothing else.",
+        ),
     ];
     for (method, id, text) in changes {
-        let mut described = document.endpoint(id, "lxd", TRUST, text, done.clone());
+        let mut described = document.endpoint(id, "lxd", REPLACING, text, done.clone());
         let mut parameters = which.clone();
         if let Some(parameters) = parameters.as_array_mut() {
             let text = "The version that is to be changed; another is answered with 412.";

@@ -43,6 +43,9 @@ const AUTHENTICATE: &str = "/1.0/pki/authenticate";
 /// Where events are told.
 const EVENTS: &str = "/1.0/events";
 
+/// Who may replace a certificate: see [`crate::ops::trust::replace`].
+const REPLACING: Access = Access::Holder { own: Action::Read, other: Action::Trust };
+
 /// LXD's part of the route table.
 pub(super) fn routes() -> Vec<Route> {
     let route = |methods: &'static str, path: &str, access| Route {
@@ -63,7 +66,8 @@ pub(super) fn routes() -> Vec<Route> {
         route("POST", Enroll::PATH, Access::Anyone),
         route("POST", RenewSelf::PATH, Access::Anyone),
         route("GET", "/1.0/certificates/{fingerprint}", read),
-        route("PUT, PATCH, DELETE", "/1.0/certificates/{fingerprint}", trust),
+        route("PUT, PATCH", "/1.0/certificates/{fingerprint}", REPLACING),
+        route("DELETE", "/1.0/certificates/{fingerprint}", trust),
         route("GET", "/1.0/operations", trust),
         route("GET, DELETE", "/1.0/operations/{id}", trust),
         route("GET", "/1.0/operations/{id}/wait", trust),

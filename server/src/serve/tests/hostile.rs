@@ -1,7 +1,10 @@
 //! Peers that are slow, crowd, or ask for what is not there, on the HTTPS listener. `docs/trust-tests.md`
 //! has the table.
 
+use std::sync::Arc;
+
 use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+use rustls::ClientConfig;
 
 use super::https::*;
 use super::*;
@@ -124,6 +127,61 @@ fn h1_an_address_has_its_share_of_connections_and_leaves_the_others_theirs() {
     eventually(|| {
         ask(&mut https.connect(&nobody()), "GET", "/1.0", "").is_ok_and(|(status, _)| status == 200)
     });
+    https.running.stop();
+}
+
+#[test]
+fn h2_what_would_burst_is_refused_and_nothing_is_unpacked() {
+    let dir = tempfile::tempdir().unwrap();
+    let https = https(dir.path());
+    let (alice, issued) = client(&https.running.pki, "alice");
+    trust(&https.running.pki, &issued);
+    let before = https.running.pki.store().head();
+    // Brackets without end, within what somebody who is let in may send.
+    for deep in ["[".repeat(100_000), "{\"a\":".repeat(100_000)] {
+        let (status, answer) = https.ask(&alice, "POST", "/1.0/pki/list", &deep);
+        assert_eq!(status, 400, "{answer}");
+        assert_eq!(
+            https.ask(&alice, "POST", "/1.0/certificates", &deep).0,
+            413,
+            "what anybody may send is less"
+        );
+    }
+    let sent = |config: &Arc<ClientConfig>, request: &[u8]| {
+        let mut connection = https.connect(config);
+        // It may be refused before all of it is sent.
+        let _ = connection.write_all(request);
+        String::from_utf8_lossy(&until_let_go(connection)).into_owned()
+    };
+    let post = "POST /1.0/certificates HTTP/1.1\r\nhost: a\r\nconnection: close\r\n";
+    // What calls itself packed is read as it stands, which is no JSON.
+    let packed = [0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xed, 0xc1, 0x81, 0x00];
+    let head = format!("{post}content-encoding: gzip\r\ncontent-length: {}\r\n\r\n", packed.len());
+    let answer = sent(&alice, &[head.as_bytes(), &packed].concat());
+    assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("can't be read"), "{answer}");
+    // Chunks whose length is none, or more than there may be, or that do not end.
+    let chunked = format!("{post}transfer-encoding: chunked\r\n\r\n");
+    for length in ["FFFFFFFFFFFFFFFFF", "-1", "0x5", "5 5"] {
+        let answer = sent(&nobody(), format!("{chunked}{length}\r\n").as_bytes());
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400 "), "{length}: {answer}");
+    }
+    let chunk = format!("1000\r\n{}\r\n", " ".repeat(0x1000));
+    let answer =
+        sent(&nobody(), (chunked + &chunk.repeat(1 + crate::limits::ONE_REQUEST / 0x1000)).as_bytes());
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    // Heads that are too long, or of too many lines.
+    for head in [format!("x: {}\r\n", "x".repeat(100_000)), "x: y\r\n".repeat(1000)] {
+        let answer = sent(&nobody(), format!("GET /1.0 HTTP/1.1\r\nhost: a\r\n{head}\r\n").as_bytes());
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    }
+    // HTTP/2 and its floods are not spoken: neither offered nor taken for granted.
+    let answer = sent(&nobody(), b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0");
+    assert!(!answer.starts_with('\0') && !answer.contains(" 200 "), "{answer:?}");
+    let mut config = ClientConfig::clone(&nobody());
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    assert!(https.connect(&Arc::new(config)).write_all(b"PRI").is_err());
+    assert_eq!(https.running.pki.store().head(), before);
+    assert_eq!(https.ask(&alice, "GET", "/1.0/certificates", "").0, 200, "nobody else is kept waiting");
     https.running.stop();
 }
 

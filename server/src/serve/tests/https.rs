@@ -21,6 +21,7 @@ mod api;
 mod clients;
 mod guesses;
 mod passphrase;
+mod routes;
 
 const NOT_ANY_MORE: &str = "not authorized: this client certificate is not trusted any more";
 
@@ -120,8 +121,20 @@ pub(super) fn ask(
     path: &str,
     body: &str,
 ) -> std::io::Result<(u16, Value)> {
+    ask_with(connection, method, path, "", body)
+}
+
+/// The same, with these headers, each with its end of line.
+pub(super) fn ask_with(
+    connection: &mut Connection,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &str,
+) -> std::io::Result<(u16, Value)> {
     let length = body.len();
-    let request = format!("{method} {path} HTTP/1.1\r\nhost: a\r\ncontent-length: {length}\r\n\r\n{body}");
+    let request =
+        format!("{method} {path} HTTP/1.1\r\nhost: a\r\n{headers}content-length: {length}\r\n\r\n{body}");
     connection.write_all(request.as_bytes())?;
     let mut answer = Vec::new();
     let end = loop {
