@@ -8,6 +8,7 @@ mod limbo;
 mod pkits;
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -95,12 +96,14 @@ impl Collection {
 
     /// Judges every case, and compares.
     #[track_caller]
-    fn compare(&self, exceptions: &str, judge: impl Fn(&Given) -> Result<(), String>) {
-        let exceptions = read_exceptions(exceptions);
-        let mut wrong = Vec::new();
+    fn compare(&self, name: &str, judge: impl Fn(&Given) -> Result<(), String>) {
+        let exceptions = read_exceptions(&format!("{name}.exceptions"));
+        let (mut wrong, mut all) = (Vec::new(), String::new());
         for case in &self.cases {
             let outcome = self.given(case).and_then(|given| judge(&given));
             let told = outcome.as_ref().map_or_else(Clone::clone, |()| "accepted".to_owned());
+            let wanted = if case.valid { "valid" } else { "invalid" };
+            let _ = writeln!(all, "{} ({wanted}): {told}", case.id);
             match (outcome.is_ok() == case.valid, exceptions.get(&case.id)) {
                 (true, None) | (false, Some(_)) => {}
                 (true, Some(_)) => wrong.push(format!("{}: an exception that is none: {told}", case.id)),
@@ -110,6 +113,11 @@ impl Collection {
         let unknown = exceptions.keys().filter(|id| self.cases.iter().all(|case| case.id != **id));
         wrong.extend(unknown.map(|id| format!("{id}: an exception for no case")));
         assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), self.cases.len(), wrong.join("\n"));
+        // Not only that a case is refused: why. What is refused for another reason than its makers meant shows
+        // nothing about what they meant.
+        insta::with_settings!({ omit_expression => true }, {
+            insta::assert_snapshot!(name, all);
+        });
     }
 }
 
