@@ -22,8 +22,11 @@ pub fn command(uid: u32, groups: &str, sandbox: &Sandbox, words: &[&str]) -> Com
     let mut command = Command::new("setpriv");
     sandbox.surround(&mut command);
     // The build may lie where nobody may go: a copy lies where anybody may.
-    let copy = sandbox.root().join("pki-copy");
+    let folder = sandbox.root().join("program");
+    let copy = folder.join("pki");
     if !copy.exists() {
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o755)).unwrap();
         std::fs::copy(Program::Shipped.path(), &copy).unwrap();
     }
     let groups = if groups.is_empty() { "--clear-groups".to_owned() } else { format!("--groups={groups}") };

@@ -30,6 +30,16 @@ set failed: The client is not authenticated with the Multipass service.
 Please use 'multipass authenticate' before proceeding.
 ";
 
+/// Where nothing is refused the pages show the prompts, and nothing behind them.
+const SET_IT: &str = "$ multipass set local.passphrase
+Please enter passphrase: 
+Please re-enter passphrase: 
+";
+
+const GIVE_IT: &str = "$ multipass authenticate
+Please enter passphrase: 
+";
+
 /// A transcript of theirs with our name in it.
 fn ours(theirs: &str) -> String {
     theirs.replace("multipass", "pki").replace("Multipass", "pki")
@@ -81,12 +91,16 @@ fn setting_the_passphrase_and_authenticating_look_as_on_the_page() {
     let word = "correct horse";
     let mut transcript =
         typed(1001, &sandbox, &["set", "local.passphrase"], &[(once, word), (twice, "other")]);
-    transcript += &typed(1001, &sandbox, &["set", "local.passphrase"], &[(once, word), (twice, word)]);
+    let set = typed(1001, &sandbox, &["set", "local.passphrase"], &[(once, word), (twice, word)]);
+    assert_eq!(set, ours(SET_IT));
+    transcript += &set;
     transcript += &typed(1001, &sandbox, &["get", "local.passphrase"], &[]);
     transcript += &typed(LOCKED_OUT, &sandbox, &["list"], &[]);
     transcript += &typed(LOCKED_OUT, &sandbox, &["authenticate"], &[(once, "wrong horse")]);
     transcript += &typed(LOCKED_OUT, &sandbox, &["authenticate"], &[(once, "")]);
-    transcript += &typed(LOCKED_OUT, &sandbox, &["authenticate"], &[(once, word)]);
+    let given = typed(LOCKED_OUT, &sandbox, &["authenticate"], &[(once, word)]);
+    assert_eq!(given, ours(GIVE_IT));
+    transcript += &given;
     assert!(!transcript.contains("horse"), "nothing that was typed is seen: {transcript}");
     seen(&sandbox, "set_and_authenticate", &transcript);
     by(LOCKED_OUT, "", &sandbox, &["list"]).success();
@@ -103,7 +117,7 @@ fn the_passphrase_on_the_command_line_works_as_on_the_page_if_it_is_long_enough(
         code
     };
     assert_eq!(say(1001, &["set", "local.passphrase=foo"]), 2, "the pages' own is too short");
-    assert_eq!(say(1001, &["set", "local.passphrase=foo bar baz"]), 0);
+    assert_eq!(say(1001, &["set", "local.passphrase=foo bar baz"]), 0, "and nothing is said");
     assert_eq!(say(LOCKED_OUT, &["authenticate", "foo"]), 5);
     assert_eq!(say(LOCKED_OUT, &["authenticate", "foo", "bar"]), 2);
     assert_eq!(say(LOCKED_OUT, &["authenticate", "foo bar baz"]), 0);

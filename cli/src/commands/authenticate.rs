@@ -11,7 +11,8 @@ use crate::{
 /// Become trusted by the passphrase
 ///
 /// For a user of this machine who is told that they are not authenticated. Whoever is trusted sets the
-/// passphrase with `pki set local.passphrase`. A passphrase on the command line can be seen by others.
+/// passphrase with `pki set local.passphrase`. A passphrase on the command line can be seen by others. Nothing
+/// is said when it was the right one.
 #[derive(Debug, clap::Args)]
 #[command(
     visible_alias = "auth",
@@ -43,11 +44,11 @@ pub fn run(args: &Args, context: &mut Context) -> Result<Outcome, CommandError> 
         },
     };
     let reply = connection.call(Authenticate { passphrase: given })?;
+    // As Multipass: whoever is let in is told nothing.
     context.output.reply(&reply, |output| {
-        output.say(match reply.already {
-            true => "you are trusted already",
-            false => "you are trusted from now on",
-        });
+        if reply.already {
+            output.say("you are trusted already");
+        }
         Ok(())
     })?;
     Ok(Outcome::Done)

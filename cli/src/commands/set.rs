@@ -19,7 +19,7 @@ const PASSPHRASE: &str = "local.passphrase";
 /// Set a setting, or the passphrase of local users
 ///
 /// The same as `pki config set`. `KEY=` with nothing behind it goes back to the default.
-/// `local.passphrase` alone asks for it twice, unseen.
+/// `local.passphrase` alone asks for it twice, unseen, and nothing is said when it is set.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -71,10 +71,8 @@ fn set_passphrase(value: Option<&str>, context: &mut Context) -> Result<Outcome,
         }
     };
     let view = connection.call(PassphraseSet { passphrase })?;
-    context.output.reply(&view, |output| {
-        output.say(if view.set { "the passphrase is set" } else { "there is no passphrase" });
-        Ok(())
-    })?;
+    // As Multipass: nothing is said when it is done.
+    context.output.reply(&view, |_| Ok(()))?;
     Ok(Outcome::Done)
 }
 
