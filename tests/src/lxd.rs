@@ -4,35 +4,14 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::{Lxc, Output, Sandbox, run};
+use crate::{Lxc, Network, Output, Sandbox, run};
 
 /// How long it may take to start or to stop.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A network of its own, gone with it.
-struct Network(String);
-
-impl Network {
-    fn new() -> Network {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("pki-lxd-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        run(Command::new("ip").args(["netns", "add", &name])).success();
-        let network = Network(name);
-        run(Command::new("ip").args(["-n", &network.0, "link", "set", "lo", "up"])).success();
-        network
-    }
-}
-
-impl Drop for Network {
-    fn drop(&mut self) {
-        let _ = Command::new("ip").args(["netns", "del", &self.0]).status();
-    }
-}
 
 /// The daemon, and the directory that it reads its certificates from.
 pub struct Lxd<'a> {
@@ -122,7 +101,7 @@ impl<'a> Lxd<'a> {
     /// A client in its network.
     pub fn client(&self, name: &str) -> Lxc<'a> {
         match &self.network {
-            Some(network) => Lxc::within(self.sandbox, name, &network.0),
+            Some(network) => Lxc::within(self.sandbox, name, network.name()),
             None => Lxc::of(self.sandbox, name),
         }
     }
@@ -135,12 +114,14 @@ impl<'a> Lxd<'a> {
         command
     }
 
-    /// The same in its network. `ip netns exec` becomes the program: signals reach it.
+    /// The same in its network.
     fn inside(&self, program: &str) -> Command {
-        let Some(network) = &self.network else { return self.at(program) };
-        let mut command = Command::new("ip");
+        let mut command = match &self.network {
+            Some(network) => network.command(program),
+            None => return self.at(program),
+        };
         self.sandbox.surround(&mut command);
-        command.env("LXD_DIR", &self.folder).args(["netns", "exec", &network.0, program]);
+        command.env("LXD_DIR", &self.folder);
         command
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::{Output, Response, Sandbox, fetch};
+use crate::{Network, Output, Program, Response, Sandbox, fetch};
 
 /// A running service.
 pub struct Service {
@@ -54,7 +54,31 @@ impl Service {
 
     /// As [`Service::launch`], by a command of one's own.
     #[track_caller]
-    pub fn launch_as(sandbox: &Sandbox, address: String, mut command: Command) -> Service {
+    pub fn launch_as(sandbox: &Sandbox, address: String, command: Command) -> Service {
+        let public = address.clone();
+        let answers = move || fetch(&public, "/ca.crt", &[]).is_ok_and(|response| response.status == 200);
+        Service::await_it(sandbox, address, command, answers)
+    }
+
+    /// Starts `pki serve` in a network of its own, and waits until it says that it serves. What goes by its
+    /// socket works from here; over the network it answers only whoever is there too.
+    #[track_caller]
+    pub fn start_within(sandbox: &Sandbox, network: &Network, environment: &[(&str, &str)]) -> Service {
+        let address = format!("127.0.0.1:{}", free_port());
+        sandbox.pki(["config", "set", "core.public_address", &address]).success();
+        let mut command = network.command(Program::Shipped.path());
+        sandbox.surround(&mut command);
+        command.envs(environment.iter().copied()).arg("serve");
+        Service::await_it(sandbox, address, command, || true)
+    }
+
+    #[track_caller]
+    fn await_it(
+        sandbox: &Sandbox,
+        address: String,
+        mut command: Command,
+        is_reached: impl Fn() -> bool,
+    ) -> Service {
         let log = sandbox.root().join(format!("service-{}.log", address.replace(':', "-")));
         let file = std::fs::File::create(&log).expect("a writable folder");
         command.stdout(file.try_clone().expect("a second handle")).stderr(file).stdin(Stdio::null());
@@ -69,8 +93,7 @@ impl Service {
             service.log().contains("serving http://") || begun.elapsed() > Duration::from_secs(5)
         };
         loop {
-            let answers = UnixStream::connect(&socket).is_ok()
-                && fetch(&service.address, "/ca.crt", &[]).is_ok_and(|response| response.status == 200);
+            let answers = UnixStream::connect(&socket).is_ok() && is_reached();
             if answers && told(&service) {
                 return service;
             }

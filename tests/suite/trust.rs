@@ -79,6 +79,21 @@ fn a_word_is_a_file_or_a_name_by_one_rule() {
 }
 
 #[test]
+fn without_a_word_it_asks_for_the_clients_name() {
+    let sandbox = Sandbox::new();
+    let service = reachable(&sandbox);
+    let asked = |answer: &str| {
+        let question = [("name of the client: ", answer)];
+        tests::at_terminal(&sandbox, &sandbox.command(["trust", "add"]), &question)
+    };
+    let nobody = asked("").failure(2);
+    assert!(nobody.says("can't be empty"), "{nobody}");
+    assert!(asked("alice").success().says("eyJ"));
+    assert_eq!(names(&sandbox.pki(["trust", "list-tokens", "--json"]).success()), ["alice"]);
+    assert_eq!(service.stop().code, 0);
+}
+
+#[test]
 fn a_token_names_the_service_and_its_addresses_and_is_shown_once() {
     let sandbox = Sandbox::new();
     let service = reachable(&sandbox);
