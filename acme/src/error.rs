@@ -83,6 +83,18 @@ pub enum Error {
         /// What it offers.
         offered: String,
     },
+    /// The account was ended.
+    #[error("the account at {directory} was deactivated")]
+    Deactivated {
+        /// The authority.
+        directory: String,
+    },
+    /// The authority was asked to end the account, and has not answered.
+    #[error("the account at {directory} is being deactivated")]
+    Deactivating {
+        /// The authority.
+        directory: String,
+    },
     /// The directory can't be read.
     #[error("{url} is not an ACME directory: {reason}")]
     Directory {
@@ -117,6 +129,12 @@ pub enum Error {
         /// The cause.
         #[source]
         source: Failure,
+    },
+    /// An account that is not to be forgotten: it was not ended.
+    #[error("the account at {directory} is in use")]
+    InUse {
+        /// The authority.
+        directory: String,
     },
     /// The certificate's key can't be made or read.
     #[error("the certificate's key can't be made or read")]
@@ -166,6 +184,12 @@ pub enum Error {
         /// The bound.
         limit: usize,
     },
+    /// There is no such account.
+    #[error("there is no account at {}", directory.as_deref().unwrap_or("any ACME authority"))]
+    NoAccount {
+        /// The authority that was named.
+        directory: Option<String>,
+    },
     /// There is no such certificate.
     #[error("there is no ACME certificate for {domain}")]
     NoCertificate {
@@ -195,6 +219,14 @@ pub enum Error {
         /// How long.
         waited: Duration,
     },
+    /// The authority has no such function.
+    #[error("the authority {directory} knows nothing of {what}")]
+    Unsupported {
+        /// The authority.
+        directory: String,
+        /// What was asked for.
+        what: &'static str,
+    },
     /// Names could not be validated.
     #[error("the authority could not validate {}", names(failures))]
     Validation {
@@ -209,6 +241,12 @@ pub enum Error {
         /// The cause.
         #[source]
         source: FileError,
+    },
+    /// There are several accounts, and nobody said which is meant.
+    #[error("there are {count} accounts")]
+    WhichAccount {
+        /// How many.
+        count: usize,
     },
     /// A wildcard needs DNS.
     #[error("{name} is a wildcard, which only DNS can prove")]
@@ -246,6 +284,15 @@ impl Error {
                 Some("ask the authority for one, then give --eab-kid and --eab-hmac-file".to_owned())
             }
             Error::Http { source, .. } => source.advice().map(str::to_owned),
+            Error::Deactivated { .. } => {
+                Some("`pki acme account forget` makes room: the next order opens another".to_owned())
+            }
+            Error::Deactivating { .. } => Some("`pki acme account deactivate` asks again".to_owned()),
+            Error::InUse { .. } => Some("`pki acme account deactivate` ends it".to_owned()),
+            Error::NoAccount { .. } => Some("the first order opens one".to_owned()),
+            Error::WhichAccount { .. } => {
+                Some("name it by --ca-url and --eab-kid; `pki acme account show` has them".to_owned())
+            }
             Error::Listener { address, source } => Some(match source.kind() {
                 io::ErrorKind::AddrInUse => format!(
                     "see who holds it with `ss -ltnp`; let that program hand /.well-known/acme-challenge/ on and give another --http-address than {address}"
@@ -279,7 +326,8 @@ impl Error {
             | Error::Reason { .. }
             | Error::Request(_)
             | Error::Seal(_)
-            | Error::Store(_) => None,
+            | Error::Store(_)
+            | Error::Unsupported { .. } => None,
             Error::Webroot { .. } => {
                 Some("name the folder that the web server shows at /, with --webroot".to_owned())
             }

@@ -14,11 +14,11 @@ use std::future::Future;
 use std::sync::{Arc, Mutex};
 
 use acme::Error;
-use acme::client::model::{AccountRecord, CertificateRecord, OrderRecord};
+use acme::client::model::{AccountRecord, CertificateRecord, End, OrderRecord};
 use acme::client::*;
 use pebble::{Pebble, PebbleOptions};
 use store::seal::SealingKey;
-use store::{Store, Table};
+use store::{Batch, Class, Store, Table};
 use time::OffsetDateTime;
 
 /// One machine: its store and its sealing key.
@@ -53,6 +53,14 @@ impl Site {
         all.into_iter().map(|stored| stored.record).collect()
     }
 
+    /// Stores the one account as a killed process would have left it.
+    fn leave(&self, record: &AccountRecord) {
+        let stored = Table::<AccountRecord>::list(&self.store, None, 2).unwrap().remove(0);
+        let mut batch = Batch::new(Class::Ledger, 0, "test", "what was left");
+        batch.put(stored.key, Table::<AccountRecord>::encode(record));
+        self.store.commit(batch).unwrap();
+    }
+
     fn settle(&self, obtained: &Obtained, application: &Application) {
         let leaf = obtained.certificate.leaf();
         let record = CertificateRecord {
@@ -74,6 +82,7 @@ impl Site {
             next_attempt: 0,
             method: None,
             webroot: None,
+            deploy: None,
         };
         self.client().settle(obtained, &record).unwrap();
     }
@@ -203,6 +212,60 @@ async fn log_says(pebble: &Pebble, words: &str) {
     while !pebble.log().contains(words) {
         tokio::time::sleep(std::time::Duration::from_millis(2)).await;
     }
+}
+
+#[test]
+fn killed_while_its_key_changes_an_account_has_the_one_that_the_authority_knows() {
+    let (site, pebble) = (Site::new(), Pebble::start());
+    let application = application(&pebble, &["a.example"]);
+    let obtain = || site.settle(&obtain(&site, &pebble, &application).obtained(), &application);
+    obtain();
+    let before = site.accounts().remove(0);
+    run(site.client().roll_key(&application.authority)).unwrap();
+    let after = site.accounts().remove(0);
+    assert_eq!((&after.url, &after.sealed_next), (&before.url, &None));
+    assert_ne!(after.sealed_key, before.sealed_key);
+    // It was heard, and we were killed before we knew: the next order finds out.
+    let heard = AccountRecord {
+        sealed_key: before.sealed_key.clone(),
+        sealed_next: Some(after.sealed_key.clone()),
+        ..after.clone()
+    };
+    site.leave(&heard);
+    obtain();
+    assert_eq!(site.accounts(), std::slice::from_ref(&after));
+    // It never left: another change finds out, and then changes.
+    site.leave(&AccountRecord { sealed_next: Some(before.sealed_key.clone()), ..after.clone() });
+    run(site.client().roll_key(&application.authority)).unwrap();
+    let last = site.accounts().remove(0);
+    assert!(last.sealed_next.is_none() && last.sealed_key != after.sealed_key);
+    obtain();
+    assert_eq!(pebble.accounts(), 1);
+}
+
+#[test]
+fn an_end_that_was_asked_for_is_known_to_have_come() {
+    let (site, pebble) = (Site::new(), Pebble::start());
+    let application = application(&pebble, &["a.example"]);
+    site.settle(&obtain(&site, &pebble, &application).obtained(), &application);
+    let deactivate = || run(site.client().deactivate(&application.authority));
+    deactivate().unwrap();
+    let done = site.accounts().remove(0);
+    assert_eq!(done.end, Some(End::Done));
+    let refused = obtain(&site, &pebble, &application).refused();
+    assert!(matches!(refused, Error::Deactivated { .. }), "{refused:?}");
+    // We were killed before the answer came.
+    site.leave(&AccountRecord { end: Some(End::Asked), ..done.clone() });
+    let refused = obtain(&site, &pebble, &application).refused();
+    assert!(matches!(refused, Error::Deactivating { .. }), "{refused:?}");
+    deactivate().unwrap();
+    assert_eq!(site.accounts(), std::slice::from_ref(&done));
+    // Somebody else ended it: it is not said that we did.
+    site.leave(&AccountRecord { end: None, ..done.clone() });
+    let refused = deactivate().unwrap_err();
+    assert!(matches!(refused, Error::Authority { .. }), "{refused:?}");
+    assert_eq!(site.accounts()[0].end, None);
+    assert_eq!((pebble.accounts(), pebble.orders()), (1, 1));
 }
 
 #[test]

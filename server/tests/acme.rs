@@ -55,6 +55,8 @@ fn issue(pebble: &Pebble, domains: &[&str]) -> AcmeIssue {
         http_address: Some(pebble.http_address()),
         webroot: None,
         out: None,
+        hook: None,
+        served_at: None,
     }
 }
 

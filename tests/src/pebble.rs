@@ -145,7 +145,12 @@ impl Pebble {
 
     /// What it wrote since it was last started.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("pebble.log")).unwrap_or_default()
+        std::fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    /// The file it writes that to.
+    pub fn log_file(&self) -> PathBuf {
+        self.folder.path().join("pebble.log")
     }
 
     /// How many accounts it has made since it was last started.
@@ -193,10 +198,10 @@ pub fn certify(folder: &Path) {
     let names = "basicConstraints=CA:FALSE\nsubjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1\n";
     std::fs::write(folder.join("names"), names).expect("a writable folder");
     let key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
-    openssl(&format!("req -x509 {key} -keyout root.key -out root.pem -subj /CN=listener-root -days 30"));
+    openssl(&format!("req -x509 {key} -keyout root.key -out root.pem -subj /CN=listener-root -days 3650"));
     openssl(&format!("req {key} -keyout listener.key -out listener.csr -subj /CN=localhost"));
     openssl(
-        "x509 -req -in listener.csr -CA root.pem -CAkey root.key -CAcreateserial -days 30 -extfile names -out listener.pem",
+        "x509 -req -in listener.csr -CA root.pem -CAkey root.key -CAcreateserial -days 3650 -extfile names -out listener.pem",
     );
 }
 

@@ -2,10 +2,12 @@
 //!
 //! Nothing of the machine's environment reaches the program but `PATH`.
 
+use std::any::Any;
 use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 
 /// Which of the programs runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +91,8 @@ impl std::fmt::Display for Output {
 
 /// A home, a PKI directory and a folder to work in, removed at the end.
 pub struct Sandbox {
+    /// What ends with it, before its files go.
+    company: Mutex<Vec<Box<dyn Any + Send>>>,
     root: tempfile::TempDir,
     program: Program,
 }
@@ -119,7 +123,7 @@ impl Sandbox {
         for folder in ["home", "work"] {
             std::fs::create_dir(root.path().join(folder)).expect("a new folder");
         }
-        Sandbox { root, program }
+        Sandbox { company: Mutex::default(), root, program }
     }
 
     /// One that holds a fresh PKI, `pki init` done.
@@ -137,6 +141,11 @@ impl Sandbox {
         let (from, to) = (self.root().join("."), copy.root());
         run(Command::new("cp").arg("-a").arg(from).arg(to)).success();
         copy
+    }
+
+    /// Keeps a running program until the sandbox goes.
+    pub fn keep(&self, company: impl Any + Send) {
+        self.company.lock().expect("no thread panics with it").push(Box::new(company));
     }
 
     /// The folder everything lies in.

@@ -210,6 +210,134 @@ fn an_authority_that_forgot_the_account_gets_a_new_one() {
 }
 
 #[test]
+fn an_account_gets_another_contact_another_key_and_an_end() {
+    let (sandbox, mut pebble) = (Sandbox::with_pki(), Pebble::start());
+    assert!(sandbox.pki(["acme", "account", "show"]).success().says("no account yet"));
+    assert_eq!(sandbox.pki(["acme", "account", "roll-key"]).code, 3);
+    sandbox.pki(words(&pebble, &["a.example"], &["--email", "one@example.org"])).success();
+    let account = |word: &[&str]| {
+        let words = ["acme", "account"].iter().chain(word).chain(&["--json"]);
+        sandbox.pki(words).success().json()
+    };
+    let before = account(&["show"])[0].clone();
+    assert_eq!((&before["contact"], &before["state"]), (&"one@example.org".into(), &"valid".into()));
+    let contact = account(&["contact", "two@example.org"]);
+    assert_eq!(contact["contact"], "two@example.org");
+
+    // The authority knows the new key, and that one alone: orders and revocations go on with it.
+    let rolled = account(&["roll-key"]);
+    assert_eq!((&rolled["url"], &rolled["state"]), (&before["url"], &"valid".into()));
+    assert_ne!(rolled["key"], before["key"]);
+    assert_eq!(pebble.log().matches("POST /rollover-account-key").count(), 1, "{}", pebble.log());
+    sandbox.pki(["acme", "renew", "a.example"]).success();
+    sandbox.pki(["acme", "revoke", "a.example"]).success();
+    assert_eq!((pebble.accounts(), pebble.orders()), (1, 2));
+
+    // One that can't be reached leaves both keys, and the next that needs the account asks which it is.
+    pebble.stop();
+    assert_eq!(sandbox.pki(["acme", "account", "roll-key"]).code, 7);
+    assert_eq!(account(&["show"])[0]["key"], rolled["key"]);
+    pebble.restart();
+
+    let pebble = Pebble::start();
+    sandbox.pki(words(&pebble, &["b.example"], &[])).success();
+    let which = sandbox.pki(["acme", "account", "deactivate"]);
+    assert_eq!(which.code, 2, "{which}");
+    assert!(which.says("--ca-url"), "{which}");
+    let forgotten = sandbox.pki(["acme", "account", "forget", "--ca-url", &pebble.directory()]);
+    assert_eq!(forgotten.code, 4, "{forgotten}");
+    let url = pebble.directory();
+    assert_eq!(account(&["deactivate", "--ca-url", &url])["state"], "deactivated");
+    assert_eq!(account(&["deactivate", "--ca-url", &url])["state"], "deactivated");
+    // No renewal opens another behind its back.
+    let refused = sandbox.pki(["acme", "renew", "b.example"]);
+    assert_eq!(refused.code, 4, "{refused}");
+    assert!(refused.says("was deactivated") && refused.says("account forget"), "{refused}");
+    assert_eq!((pebble.accounts(), pebble.orders()), (1, 1));
+    account(&["forget", "--ca-url", &url]);
+    sandbox.pki(["acme", "renew", "b.example"]).success();
+    assert_eq!((pebble.accounts(), pebble.orders()), (2, 2));
+}
+
+/// A program that serves the certificate as it lies in its place now.
+struct Server(std::process::Child);
+
+impl Server {
+    fn start(folder: &Path, port: u16) -> Server {
+        let mut command = std::process::Command::new("openssl");
+        command.args(["s_server", "-quiet", "-accept", &format!("127.0.0.1:{port}")]);
+        command.args(["-cert", "fullchain.pem", "-key", "key.pem"]).current_dir(folder);
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let server = Server(command.spawn().expect("openssl runs"));
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(Instant::now() < deadline, "it does not listen");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        server
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_hook_is_run_and_the_certificate_seen_served_or_it_is_said_that_it_is_not() {
+    let (sandbox, pebble) = (Sandbox::with_pki(), Pebble::start());
+    let port = tests::free_port();
+    let place = folder(&sandbox, "www.example");
+    let hook =
+        sandbox.write("hook", "#!/bin/sh\ncd \"${0%/*}\" && env > told && echo no room left && [ -e ok ]\n");
+    std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).expect("our own file");
+    let at = format!("127.0.0.1:{port}");
+    let state = || {
+        let listed = sandbox.pki(["acme", "list", "--json"]).success().json();
+        (listed[0]["deployment"].clone(), listed[0]["deploy_error"].to_string(), listed[0]["serial"].clone())
+    };
+    // A program that could not be run is found out before anything is ordered.
+    let none = sandbox.pki(words(&pebble, &["www.example"], &["--hook", "none"]));
+    assert_eq!((none.code, pebble.orders()), (2, 0), "{none}");
+
+    // What the program fails at costs nobody the certificate.
+    let issued =
+        sandbox.pki(words(&pebble, &["www.example"], &["--hook", "hook", "--served-at", &at])).success();
+    assert!(issued.says("its hook fails") && issued.says("no room left"), "{issued}");
+    check(&sandbox, &pebble, &place, &["www.example"]);
+    assert_eq!(state().0, "hook-fails");
+    assert!(sandbox.pki(["acme", "list"]).says("no room left"));
+    assert!(sandbox.pki(["doctor"]).says("its hook fails"));
+    let told = sandbox.read("told");
+    assert!(told.contains(&format!("PKI_SERIAL={}\n", state().2.as_str().expect("a number"))), "{told}");
+    assert!(!told.contains("HOME="), "{told}");
+
+    // Tried again, and nobody serves it yet; then somebody does.
+    sandbox.write("ok", "");
+    sandbox.pki(["acme", "renew"]).success();
+    assert_eq!(state().0, "not-served");
+    let server = Server::start(&place, port);
+    sandbox.pki(["acme", "renew"]).success();
+    assert_eq!((state().0, state().1), ("served".into(), "null".to_owned()));
+    assert!(!place.join("previous").exists());
+
+    // The next one lies in its place, and the one before beside it, as long as that is the one that is served.
+    let before = std::fs::read(place.join("cert.pem")).expect("a file");
+    let renewed = sandbox.pki(["acme", "renew", "www.example"]).success();
+    assert!(renewed.says("placed, not served yet") && renewed.says("serial number"), "{renewed}");
+    assert_eq!(std::fs::read(place.join("previous/cert.pem")).expect("a file"), before);
+    assert!(sandbox.pki(["doctor"]).says("not served yet"));
+    drop(server);
+    let _server = Server::start(&place, port);
+    sandbox.pki(["acme", "renew"]).success();
+    assert_eq!(state().0, "served");
+    check(&sandbox, &pebble, &place, &["www.example"]);
+    assert_eq!(pebble.orders(), 2);
+}
+
+#[test]
 fn an_authority_that_is_down_fails_the_renewal_and_not_the_certificate() {
     let (sandbox, mut pebble) = (Sandbox::with_pki(), Pebble::start());
     issue(&sandbox, &pebble, &["a.example"]).success();

@@ -111,6 +111,18 @@ fn names_are_proved_by_the_https_listener_itself() {
     set(&sandbox, "acme.domain", "www.example");
     let obtained = changes(&sandbox, &service, &https, "www.example", &own);
     assert!(obtained.contains("DNS:www.example"), "{obtained}");
+    // The service looks at itself as a client would, and has the authority write to where it is told.
+    set(&sandbox, "acme.email", "root@example.org");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let listed = sandbox.pki(["acme", "list", "--json"]).success().json();
+        let shown = sandbox.pki(["acme", "account", "show", "--json"]).success().json();
+        if listed[0]["deployment"] == "served" && shown[0]["contact"] == "root@example.org" {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{listed} {shown}\n{}", service.log());
+        std::thread::sleep(Duration::from_millis(50));
+    }
     // An address is asked for by its name in the reverse zone (RFC 8738 §6).
     let root = pebble.root().display().to_string();
     let issue = ["acme", "issue", "b.example", "127.0.0.1", "--challenge", "tls-alpn-01", "--ca-url"];

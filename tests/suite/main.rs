@@ -4,6 +4,7 @@
 
 mod acme;
 mod acme_front;
+mod acme_lifetime;
 mod acme_own;
 mod adopt;
 mod architecture;

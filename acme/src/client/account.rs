@@ -2,7 +2,8 @@
 //! used again.
 //!
 //! The key is sealed and durable before the authority hears of it. An account that the authority has
-//! forgotten is replaced by a new one, and the caller is told. Nobody agrees to terms but the user.
+//! forgotten is replaced by a new one, and the caller is told; one that was ended is not. Nobody agrees to
+//! terms but the user.
 
 use std::sync::Arc;
 
@@ -15,11 +16,11 @@ use serde_json::json;
 use store::{Batch, Class, Table, Versioned};
 
 use super::authority::{Authority, ExternalAccount};
-use super::model::AccountRecord;
+use super::model::{AccountRecord, End};
 use super::session::{Fault, Session};
 use super::{Application, Client, Note, Terms};
 use crate::Error;
-use crate::wire::jws::AccountKey;
+use crate::wire::jws::{AccountKey, KeyFault};
 
 const CREATING: &str = "a new account";
 
@@ -38,7 +39,7 @@ pub(crate) enum Replace {
 /// Lets one run at a time look for an account and make one; every clone is the same gate. Without it
 /// two that come at once for the first time would both make one.
 #[derive(Clone, Default)]
-pub struct Gate(Arc<tokio::sync::Mutex<()>>);
+pub struct Gate(pub(super) Arc<tokio::sync::Mutex<()>>);
 
 impl Client {
     /// The account for an application, created if there is none yet.
@@ -73,6 +74,7 @@ impl Client {
         let name = account_name(authority);
         let stored = Table::<AccountRecord>::get(&self.store, &name)?;
         let record = match (stored, replace) {
+            (Some(stored), _) if stored.record.end.is_some() => return Err(ended(&stored.record)),
             (Some(stored), Replace::Lost(url)) if stored.record.url.as_ref() == Some(url) => {
                 note(Note::AccountLost { directory: session.url.to_string() });
                 self.new_key(&name, authority, application, Some(stored))?
@@ -80,9 +82,9 @@ impl Client {
             // It is there, or another run has replaced the one that was lost.
             (Some(stored), _) if stored.record.url.is_some() => {
                 let stored = self.keep_external(&name, authority, stored)?;
-                let account = self.stored_account(session, &name, &stored.record).await?;
-                self.update_contact(session, &account, application, stored, &name).await?;
-                return Ok(account);
+                let stored = self.with_one_key(session, &name, stored).await?;
+                let stored = self.update_contact(session, application, stored, &name).await?;
+                return self.stored_account(session, &name, &stored.record).await;
             }
             // The key is there, the answer to newAccount never came: the same key again (§7.3.1).
             (Some(stored), _) => self.keep_external(&name, authority, stored)?,
@@ -102,12 +104,8 @@ impl Client {
         authority: &Authority,
     ) -> Result<Account, Error> {
         let name = account_name(authority);
-        match Table::<AccountRecord>::get(&self.store, &name)? {
-            Some(stored) if stored.record.url.is_some() => {
-                self.stored_account(session, &name, &stored.record).await
-            }
-            Some(_) | None => Err(Error::AccountLost { directory: session.url.to_string() }),
-        }
+        let stored = self.in_use(session, &name).await?;
+        self.stored_account(session, &name, &stored.record).await
     }
 
     /// The external account that was given when the account was made.
@@ -130,8 +128,7 @@ impl Client {
         let Some(stored) = Table::<AccountRecord>::get(&self.store, &name)? else {
             return Err(Error::AccountLost { directory });
         };
-        let key = self.sealing.open(&stored.record.sealed_key, &aad(&name, "key"))?;
-        AccountKey::from_pkcs8(&key).map_err(|source| Error::AccountKey { directory, source })
+        self.open_key(&name, &directory, &stored.record.sealed_key)
     }
 
     async fn stored_account(
@@ -161,8 +158,6 @@ impl Client {
         old: Option<Versioned<AccountRecord>>,
     ) -> Result<Versioned<AccountRecord>, Error> {
         let now = (self.clock)().unix_timestamp();
-        let (_key, pkcs8) = Key::generate_pkcs8()
-            .map_err(|source| Error::Library { doing: "making the account key", source })?;
         let external = match &authority.external {
             Some(external) => Some(self.sealing.seal(external.key(), &aad(name, "external"))?),
             None => old.as_ref().and_then(|old| old.record.sealed_external.clone()).map(Vec::from),
@@ -171,12 +166,29 @@ impl Client {
             directory: authority.directory.to_string(),
             kid: authority.external.as_ref().map(|external| external.kid().to_owned()),
             url: None,
-            sealed_key: self.sealing.seal(pkcs8.secret_pkcs8_der(), &aad(name, "key"))?.into(),
+            sealed_key: self.seal_new_key(name)?,
             sealed_external: external.map(ByteVec::from),
             contact: application.contact.as_ref().map(ToString::to_string),
             agreed: old.as_ref().map_or(now, |old| old.record.agreed),
+            sealed_next: None,
+            end: None,
+            contact_due: None,
         };
         self.put_account(name, record, old.map(|old| old.version), "make an ACME account key")
+    }
+
+    /// Makes a key, and seals it.
+    pub(super) fn seal_new_key(&self, name: &str) -> Result<ByteVec, Error> {
+        let (_key, pkcs8) = Key::generate_pkcs8()
+            .map_err(|source| Error::Library { doing: "making the account key", source })?;
+        Ok(self.sealing.seal(pkcs8.secret_pkcs8_der(), &aad(name, "key"))?.into())
+    }
+
+    /// A key that was sealed.
+    pub(super) fn open_key(&self, name: &str, directory: &str, sealed: &[u8]) -> Result<AccountKey, Error> {
+        let key = self.sealing.open(sealed, &aad(name, "key"))?;
+        let directory = directory.to_owned();
+        AccountKey::from_pkcs8(&key).map_err(|source| Error::AccountKey { directory, source })
     }
 
     /// Stores the external account's key as it was given last: a renewal may need it again.
@@ -208,9 +220,7 @@ impl Client {
         authority: &Authority,
         stored: Versioned<AccountRecord>,
     ) -> Result<Account, Error> {
-        let fault = |source| Error::AccountKey { directory: session.url.to_string(), source };
-        let pkcs8 = self.sealing.open(&stored.record.sealed_key, &aad(name, "key"))?;
-        let key = AccountKey::from_pkcs8(&pkcs8).map_err(fault)?;
+        let key = self.open_key(name, session.url.as_str(), &stored.record.sealed_key)?;
         let url = session.directory.new_account.as_str();
         let mut payload = json!({ "termsOfServiceAgreed": true });
         if let Some(contact) = &stored.record.contact {
@@ -222,49 +232,34 @@ impl Client {
             }
             None => require_external(session, authority)?,
         }
-        let id = session
-            .insist(CREATING, async || {
-                let nonce = session.nonce().await?;
-                let jws = key
-                    .sign(url, &nonce, &payload)
-                    .map_err(|fault| Fault::Library(instant_acme::Error::Other(fault.into())))?;
-                let (_body, headers) = session.post(url, &jws).await?;
-                let location = headers.get(LOCATION).and_then(|to| to.to_str().ok());
-                location
-                    .map(str::to_owned)
-                    .ok_or_else(|| Fault::Library("the answer to newAccount names no account".into()))
-            })
-            .await?;
+        let id = ask_for_account(session, CREATING, &key, &payload).await?;
         let record = AccountRecord { url: Some(id), ..stored.record };
         let stored = self.put_account(name, record, Some(stored.version), "open an ACME account")?;
         self.stored_account(session, name, &stored.record).await
     }
 
-    /// Tells the authority another contact (RFC 8555 §7.3.2), if the user gave another one.
+    /// Tells the authority another contact, if the user gave another one.
     async fn update_contact(
         &self,
         session: &Session,
-        account: &Account,
         application: &Application,
         stored: Versioned<AccountRecord>,
         name: &str,
-    ) -> Result<(), Error> {
-        let Some(contact) = application.contact.as_ref().map(ToString::to_string) else { return Ok(()) };
-        if stored.record.contact.as_ref() == Some(&contact) {
-            return Ok(());
+    ) -> Result<Versioned<AccountRecord>, Error> {
+        match application.contact.as_ref().map(ToString::to_string) {
+            Some(contact) if stored.record.contact.as_ref() != Some(&contact) => {
+                let before = stored.clone();
+                match self.tell_contact(session, name, stored, contact).await {
+                    // The order that follows will find out, and replace it.
+                    Err(error) if is_lost(&error) => Ok(before),
+                    outcome => outcome,
+                }
+            }
+            Some(_) | None => Ok(stored),
         }
-        let url = format!("mailto:{contact}");
-        match session.insist("a new contact", async || account.update_contacts(&[&url]).await).await {
-            // The order that follows will find out, and replace it.
-            Err(error) if is_lost(&error) => return Ok(()),
-            outcome => outcome?,
-        }
-        let record = AccountRecord { contact: Some(contact), ..stored.record };
-        self.put_account(name, record, Some(stored.version), "change the contact of an ACME account")?;
-        Ok(())
     }
 
-    fn put_account(
+    pub(super) fn put_account(
         &self,
         name: &str,
         record: AccountRecord,
@@ -283,12 +278,47 @@ impl Client {
     }
 }
 
+/// Asks for an account by `newAccount` (RFC 8555 §7.3), and returns its URL.
+pub(super) async fn ask_for_account(
+    session: &Session,
+    doing: &'static str,
+    key: &AccountKey,
+    payload: &serde_json::Value,
+) -> Result<String, Error> {
+    let url = session.directory.new_account.as_str();
+    session
+        .insist(doing, async || {
+            let nonce = session.nonce().await?;
+            let jws = key.sign(url, &nonce, payload).map_err(unsigned)?;
+            let (_body, headers) = session.post(url, &jws).await?;
+            let location = headers.get(LOCATION).and_then(|to| to.to_str().ok());
+            location
+                .map(str::to_owned)
+                .ok_or_else(|| Fault::Library("the answer to newAccount names no account".into()))
+        })
+        .await
+}
+
+/// A request that could not be signed.
+pub(super) fn unsigned(fault: KeyFault) -> Fault {
+    Fault::Library(instant_acme::Error::Other(fault.into()))
+}
+
+/// That an account was ended, or is to be.
+pub(super) fn ended(record: &AccountRecord) -> Error {
+    let directory = record.directory.clone();
+    match record.end {
+        Some(End::Asked) => Error::Deactivating { directory },
+        Some(End::Done) | None => Error::Deactivated { directory },
+    }
+}
+
 /// The record's name: a digest of what makes the account one of its own.
 pub(crate) fn account_name(authority: &Authority) -> String {
     account_digest(authority.directory.as_str(), authority.external.as_ref().map(ExternalAccount::kid))
 }
 
-fn account_digest(directory: &str, kid: Option<&str>) -> String {
+pub(super) fn account_digest(directory: &str, kid: Option<&str>) -> String {
     hex_digest(&[directory, kid.unwrap_or_default()])
 }
 

@@ -109,6 +109,7 @@ pub struct Authority {
 pub(crate) struct Directory {
     pub new_nonce: String,
     pub new_account: String,
+    pub key_change: Option<String>,
     #[serde(default)]
     pub meta: Meta,
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use store::{Batch, Class, Store, Table, Versioned};
 
-use super::model::{CertificateRecord, OrderRecord, WantedRecord};
+use super::model::{CertificateRecord, Deploy, OrderRecord, WantedRecord};
 use super::renew::pause;
 use super::{Client, Obtained};
 use crate::Error;
@@ -43,6 +43,24 @@ impl Client {
         // Nobody waits for it any more.
         batch.delete(Table::<WantedRecord>::key(&first));
         self.commit(batch, &names)
+    }
+
+    /// Records how far it has come with what happens once files are placed.
+    pub fn note_deploy(
+        &self,
+        stored: &Versioned<CertificateRecord>,
+        deploy: Deploy,
+        what: &str,
+    ) -> Result<Versioned<CertificateRecord>, Error> {
+        let record = CertificateRecord { deploy: Some(deploy), ..stored.record.clone() };
+        let names = record.names.join(", ");
+        let first = record.names.first().cloned().unwrap_or_default();
+        let now = (self.clock)().unix_timestamp();
+        let mut batch = Batch::new(Class::Ledger, now, &*self.who, format!("{what} for {names}"));
+        batch.expect_unchanged(stored.key.clone(), stored.version);
+        Table::put(&mut batch, &first, &record);
+        self.commit(batch, &names)?;
+        certificate(&self.store, &first)
     }
 
     /// Records that an attempt to renew failed, why, and when the next one is due: later than the

@@ -3,7 +3,8 @@
 //! [`Client::obtain`] drives one order from stage to stage ([`model::Stage`], [`order::next`]); what it
 //! returns has been checked ([`check`]) and is stored until [`Client::settle`] says that it was placed,
 //! so that a crash in between costs no second order. [`Client::revoke`] asks for the opposite.
-//! [`renew`] says when it is time again.
+//! [`renew`] says when it is time again. An account is made by the first order; what becomes of it later
+//! ([`Client::roll_key`], [`Client::change_contact`], [`Client::deactivate`]) is `life.rs`.
 //!
 //! Futures here block while the store commits: drive them on a runtime of their own, in a thread that
 //! may block.
@@ -15,6 +16,7 @@ mod authorize;
 mod certificates;
 pub mod check;
 pub mod http;
+mod life;
 mod limits;
 pub mod model;
 mod names;
@@ -40,6 +42,7 @@ pub use account::Gate;
 pub use authority::{Authority, DirectoryUrl, ExternalAccount};
 pub use certificates::{certificate, certificates};
 pub use http::Roots;
+pub use life::accounts;
 pub use limits::Limits;
 pub use names::Names;
 pub use obtain::Obtained;

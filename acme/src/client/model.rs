@@ -31,6 +31,27 @@ pub struct AccountRecord {
     /// When the terms of service were agreed to, in seconds since 1970.
     #[n(6)]
     pub agreed: i64,
+    /// The key that takes over from the other, sealed likewise; kept until the authority has said which of the
+    /// two it knows.
+    #[n(7)]
+    pub sealed_next: Option<ByteVec>,
+    /// How far its end has come; `None` for an account in use.
+    #[n(8)]
+    pub end: Option<End>,
+    /// When the authority is told of another contact again, having failed to take it, in seconds since 1970.
+    #[n(9)]
+    pub contact_due: Option<i64>,
+}
+
+/// How far the end of an account has come (RFC 8555 §7.3.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum End {
+    /// The authority is about to be asked, or was asked and has not answered.
+    #[n(0)]
+    Asked,
+    /// The authority has ended it.
+    #[n(1)]
+    Done,
 }
 
 impl Record for AccountRecord {
@@ -154,6 +175,56 @@ pub struct CertificateRecord {
     /// The web server's folder in which HTTP-01 is answered.
     #[n(17)]
     pub webroot: Option<String>,
+    /// What happens once the files are placed; `None` for one that was placed before this was kept.
+    #[n(18)]
+    pub deploy: Option<Deploy>,
+}
+
+/// What is to happen once the files of a certificate are placed, and how far it has come.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Deploy {
+    /// The program that is run then, absolute.
+    #[n(0)]
+    pub hook: Option<String>,
+    /// Where it is looked whether this certificate is served, `IP:PORT`.
+    #[n(1)]
+    pub address: Option<String>,
+    /// When the program ended well for this certificate, in seconds since 1970.
+    #[n(2)]
+    pub hooked: Option<i64>,
+    /// When this certificate was seen served, in seconds since 1970.
+    #[n(3)]
+    pub served: Option<i64>,
+    /// Failures, in a row.
+    #[n(4)]
+    pub failures: u32,
+    /// What went wrong at the last of them.
+    #[n(5)]
+    pub last_error: Option<String>,
+    /// When the next attempt is due, in seconds since 1970.
+    #[n(6)]
+    pub next_attempt: i64,
+}
+
+/// What is still to be done of a [`Deploy`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Open {
+    /// The program is to be run.
+    Hook,
+    /// It is to be seen that the certificate is served.
+    Look,
+}
+
+impl Deploy {
+    /// What is to be done next; `None` if nothing is. Without an address of its own, it is looked at `own`: where
+    /// the service itself would show it.
+    pub fn open<A>(&self, own: Option<A>) -> Option<Open> {
+        match self {
+            Deploy { hook: Some(_), hooked: None, .. } => Some(Open::Hook),
+            Deploy { served: None, address, .. } if address.is_some() || own.is_some() => Some(Open::Look),
+            Deploy { .. } => None,
+        }
+    }
 }
 
 impl Record for CertificateRecord {

@@ -330,7 +330,15 @@ impl Run<'_> {
         let chain = chain.unwrap_or_default();
         let now = (self.client.clock)();
         let limits = &self.client.limits;
-        check(&chain, &public(&key)?, self.names, now, limits).map_err(Error::Certificate)?;
+        if let Err(refusal) = check(&chain, &public(&key)?, self.names, now, limits) {
+            // This order will never bring another one: the next attempt places one of its own.
+            self.client.forget(
+                &self.id,
+                &self.stored,
+                "drop an ACME order that brought no good certificate",
+            )?;
+            return Err(Error::Certificate(refusal));
+        }
         self.advance(Stage::Issued { sealed_key, chain }, "keep a new certificate")
     }
 

@@ -36,6 +36,31 @@ pub fn pause(failures: u32, asked: Option<Duration>) -> Duration {
     ours.max(asked.unwrap_or_default().min(Duration::from_secs(7 * DAY)))
 }
 
+/// How often in a row a certificate was not good, and when the next attempt is due, once another has come
+/// that is `due` then. One that is due as it comes (a wrong clock, or an authority that dates back) counts as
+/// a failure after the `failures` before it: else it would be asked for again and again.
+pub fn after_issue(due: OffsetDateTime, now: OffsetDateTime, failures: u32) -> (u32, OffsetDateTime) {
+    match due <= now {
+        true => {
+            let failures = failures.saturating_add(1);
+            (failures, now + pause(failures, None))
+        }
+        false => (0, due),
+    }
+}
+
+/// The pause after the `failures`-th failure in a row (from 1) to have a certificate served that lies in its
+/// place: nobody but this machine is asked.
+pub fn deploy_pause(failures: u32) -> Duration {
+    const MINUTE: u64 = 60;
+    Duration::from_secs(match failures {
+        0..=2 => MINUTE,
+        3 | 4 => 5 * MINUTE,
+        5 | 6 => 15 * MINUTE,
+        7.. => 60 * MINUTE,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -107,6 +132,19 @@ mod tests {
         times.sort();
         let spread = times[99] - times[0];
         assert!(spread > time::Duration::days(3), "{spread}");
+    }
+
+    #[test]
+    fn one_that_is_due_as_it_comes_is_a_failure() {
+        let now = datetime!(2026-01-01 00:00 UTC);
+        let later = now + time::Duration::days(60);
+        assert_eq!(after_issue(later, now, 7), (0, later));
+        let (mut at, mut failures, mut orders) = (now, 0, 0);
+        while at < now + time::Duration::days(7) {
+            (failures, at) = after_issue(now, at, failures);
+            orders += 1;
+        }
+        assert!(orders < 12, "{orders}");
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! The signed request that creates an account (RFC 8555 §7.3), with the binding to an external one
-//! (§7.3.4).
+//! (§7.3.4), and the one that changes its key (§7.3.5).
 //!
 //! The client library can create an account too, but only with a key that it makes itself and hands
 //! out after the fact. Here the key must be on disk *before* the authority hears of it: a crash in
-//! between would otherwise leave an account that nobody can use and that counts against a limit.
-//! All other requests are the library's.
+//! between would otherwise leave an account that nobody can use and that counts against a limit. The same
+//! holds of a key that takes over. All other requests are the library's.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
@@ -31,9 +32,20 @@ impl AccountKey {
 
     /// The public key (RFC 7517, RFC 7518 §6.2.1).
     pub fn jwk(&self) -> Value {
+        let (x, y) = self.point();
+        json!({ "kty": "EC", "crv": "P-256", "x": x, "y": y })
+    }
+
+    /// What the public key is known by, base64url (RFC 7638 §3: the members in this order, no spaces).
+    pub fn thumbprint(&self) -> String {
+        let (x, y) = self.point();
+        encode(digest(&SHA256, format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#).as_bytes()))
+    }
+
+    fn point(&self) -> (String, String) {
         // An uncompressed point: one octet 4, then x and y of 32 octets each (SEC 1 §2.3.3).
         let (x, y) = self.0.public_key().as_ref()[1..].split_at(32);
-        json!({ "kty": "EC", "crv": "P-256", "x": encode(x), "y": encode(y) })
+        (encode(x), encode(y))
     }
 
     /// A flattened JWS whose header names the account (RFC 8555 §6.2). Without a payload it is a
@@ -53,6 +65,13 @@ impl AccountKey {
     pub fn sign(&self, url: &str, nonce: &str, payload: &Value) -> Result<Value, KeyFault> {
         let protected = json!({ "alg": "ES256", "jwk": self.jwk(), "nonce": nonce, "url": url });
         self.flatten(&protected, &payload.to_string())
+    }
+
+    /// What this key signs to take over an account from the key `before` (RFC 8555 §7.3.5): it names both, and
+    /// has no nonce. The account's key so far signs it once more, as the payload of the request.
+    pub fn take_over(&self, account: &str, before: &AccountKey, url: &str) -> Result<Value, KeyFault> {
+        let protected = json!({ "alg": "ES256", "jwk": self.jwk(), "url": url });
+        self.flatten(&protected, &json!({ "account": account, "oldKey": before.jwk() }).to_string())
     }
 
     fn flatten(&self, protected: &Value, payload: &str) -> Result<Value, KeyFault> {
@@ -117,6 +136,24 @@ mod tests {
         assert_eq!(jws["payload"], "");
         let header: Value = serde_json::from_slice(&decode(&jws["protected"])).unwrap();
         assert_eq!((&header["kid"], &header["jwk"]), (&json!("https://ca.example/acct/1"), &Value::Null));
+    }
+
+    #[test]
+    fn the_key_that_takes_over_names_account_and_key_and_has_no_nonce() {
+        let ((old, _), (new, public)) = (key(), key());
+        let (account, url) = ("https://ca.example/acct/1", "https://ca.example/key-change");
+        let inner = new.take_over(account, &old, url).unwrap();
+        let signed =
+            format!("{}.{}", inner["protected"].as_str().unwrap(), inner["payload"].as_str().unwrap());
+        UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &public)
+            .verify(signed.as_bytes(), &decode(&inner["signature"]))
+            .unwrap();
+        let header: Value = serde_json::from_slice(&decode(&inner["protected"])).unwrap();
+        assert_eq!(header, json!({ "alg": "ES256", "jwk": new.jwk(), "url": url }));
+        let payload: Value = serde_json::from_slice(&decode(&inner["payload"])).unwrap();
+        assert_eq!(payload, json!({ "account": account, "oldKey": old.jwk() }));
+        assert_ne!(old.thumbprint(), new.thumbprint());
+        assert_eq!(decode(&json!(old.thumbprint())).len(), 32);
     }
 
     #[test]

@@ -35,7 +35,8 @@ const DEADLINE: Duration = Duration::from_secs(15 * 60);
 const SILENCE: Duration = Duration::from_secs(60);
 
 /// Operations that may be silent for long: they work through everything, or wait for others.
-const LONG: [&str; 8] = [
+const LONG: [&str; 9] = [
+    "acme-account-change",
     "acme-issue",
     "acme-renew",
     "acme-revoke",

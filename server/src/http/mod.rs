@@ -153,6 +153,8 @@ macro_rules! operations {
 }
 
 operations! {
+    ops::acme::account::AcmeAccountChange,
+    ops::acme::account::AcmeAccounts,
     ops::acme::AcmeIssue,
     ops::acme::AcmeList,
     ops::acme::AcmeRenew,

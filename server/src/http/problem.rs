@@ -111,6 +111,7 @@ fn kind(error: &Error) -> ProblemKind {
             DirectoryError::Missing { .. } | DirectoryError::Unfinished { .. } => ProblemKind::NotFound,
         },
         Error::Authority { .. }
+        | Error::Hook(_)
         | Error::Limit { .. }
         | Error::Nameless
         | Error::ProjectName(_)

@@ -117,11 +117,12 @@ fn verify_journal(pki: &Pki, now: OffsetDateTime) -> Result<(), Error> {
     Ok(())
 }
 
-/// Renews what was obtained by ACME and is due. What fails is also told by `pki acme list`, with the time
+/// Renews what was obtained by ACME and is due, and goes on with what was placed and is not served. What fails is also told by `pki acme list`, with the time
 /// of the next attempt.
 fn renew_acme(pki: &Pki, now: OffsetDateTime) -> Result<(), Error> {
-    let mut failure = None;
-    for renewal in acme::renew_due(pki, &trust::Peer::InProcess.to_string(), now)? {
+    let who = trust::Peer::InProcess.to_string();
+    let mut failure = acme::go_on_with_all(pki, &who, acme::When::Due(now)).err();
+    for renewal in acme::renew_due(pki, &who, now)? {
         failure = renewal.failure.or(failure);
     }
     failure.map_or(Ok(()), Err)

@@ -1,8 +1,11 @@
-//! Certificates from an ACME authority: `pki acme issue|list|renew|revoke`.
+//! Certificates from an ACME authority: `pki acme issue|list|renew|revoke|account`.
 
+pub mod account;
 mod answer;
 mod attempt;
+mod deploy;
 mod drive;
+mod hook;
 pub(crate) mod own;
 mod place;
 
@@ -17,6 +20,9 @@ use super::{Error, Operation};
 use crate::Pki;
 pub(crate) use attempt::{Renewal, renew_due};
 use attempt::{attempt, renewal_of};
+pub use deploy::Deployment;
+pub(crate) use deploy::{When, go_on_with_all};
+pub use hook::HookError;
 pub(crate) use place::folder;
 
 /// Obtains a certificate and places it.
@@ -44,6 +50,12 @@ pub struct AcmeIssue {
     pub webroot: Option<String>,
     /// Where to place the files as well, an absolute path.
     pub out: Option<String>,
+    /// The program that is run once the files are placed, an absolute path.
+    #[serde(default)]
+    pub hook: Option<String>,
+    /// Where the certificate will be served, `IP:PORT`: it is looked there whether it is.
+    #[serde(default)]
+    pub served_at: Option<String>,
 }
 
 /// A certificate obtained by ACME.
@@ -73,6 +85,12 @@ pub struct AcmeView {
     pub revoked: bool,
     /// What went wrong at the last attempt, if it failed.
     pub last_error: Option<String>,
+    /// How far it has come since it was placed; `None` for one that is wanted and not there yet.
+    #[serde(default)]
+    pub deployment: Option<Deployment>,
+    /// Why it has not come further.
+    #[serde(default)]
+    pub deploy_error: Option<String>,
     /// What the user should know, e.g. that the authority had forgotten our account.
     #[serde(default)]
     pub notes: Vec<String>,
@@ -126,6 +144,7 @@ impl Operation for AcmeRenew {
                 Ok(vec![view(pki, &record, notes)?])
             }
             None => {
+                deploy::go_on_with_all(pki, &who, When::Now)?;
                 let mut renewed: Vec<Renewal> = own::keep(pki, &who, now)?.into_iter().collect();
                 renewed.extend(renew_due(pki, &who, now)?);
                 renewed.into_iter().map(|one| view(pki, &one.record, one.notes)).collect()
@@ -194,6 +213,8 @@ pub(crate) fn list(pki: &Pki) -> Result<Vec<AcmeView>, Error> {
                 files: Vec::new(),
                 revoked: false,
                 last_error: Some(wanted.last_error),
+                deployment: None,
+                deploy_error: None,
                 notes: Vec::new(),
             }),
         }
@@ -223,6 +244,8 @@ fn view(pki: &Pki, record: &CertificateRecord, notes: Vec<String>) -> Result<Acm
         files: record.files.clone(),
         revoked: record.revoked.is_some(),
         last_error: record.last_error.clone(),
+        deployment: Some(deploy::deployment(pki, record)),
+        deploy_error: record.deploy.as_ref().and_then(|deploy| deploy.last_error.clone()),
         notes,
     })
 }

@@ -45,6 +45,9 @@ pub enum Error {
     /// A file could not be read or placed.
     #[error("a file of the directory failed")]
     File(#[from] store::file::FileError),
+    /// A program that is to be run for a certificate can't be.
+    #[error(transparent)]
+    Hook(#[from] super::acme::HookError),
     /// More was asked for at once than is taken.
     #[error("{count} {what} are too many at once, {limit} are taken")]
     Limit {

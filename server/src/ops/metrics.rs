@@ -99,6 +99,10 @@ fn obtained(text: &mut Text, pki: &Pki, now: OffsetDateTime) -> Result<(), Error
         let count = all.iter().filter(|view| state(view) == word).count();
         text.sample(name, &[("state", word)], count);
     }
+    let name = "pki_acme_not_deployed";
+    text.family(name, Kind::Gauge, "Those whose hook fails or that are not served yet, though placed.");
+    let stuck = all.iter().filter(|view| !view.revoked && view.deploy_error.is_some()).count();
+    text.sample(name, &[], stuck);
     let name = "pki_acme_earliest_end_timestamp_seconds";
     text.family(name, Kind::Gauge, "When the first of those that are not revoked ends, since 1970.");
     let ends = all.iter().filter(|view| !view.revoked).filter_map(|view| view.not_after);

@@ -28,6 +28,8 @@ pub struct Wish {
     pub method: Method,
     /// Where an HTTP-01 listener of its own binds.
     pub http_address: Option<String>,
+    /// The program that is run once a certificate was placed.
+    pub hook: Option<PathBuf>,
     /// The external account's key identifier.
     pub kid: Option<String>,
     /// What all of this comes to: another text once anything of it was set again.
@@ -50,6 +52,7 @@ impl Settings {
             ca_root: value(Setting::AcmeCaRoot).map(PathBuf::from),
             method: self.word(Setting::AcmeChallenge),
             http_address: value(Setting::AcmeHttpPort),
+            hook: value(Setting::AcmeHook).map(PathBuf::from),
             kid: value(Setting::AcmeEabKid),
             asked: format!("{versions:?}"),
         })

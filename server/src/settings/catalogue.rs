@@ -31,6 +31,8 @@ pub enum Setting {
     AcmeEabKid,
     /// `acme.email`
     AcmeEmail,
+    /// `acme.hook`
+    AcmeHook,
     /// `acme.http.port`
     AcmeHttpPort,
     /// `acme.provider`
@@ -127,7 +129,7 @@ const HTTPS_PORT: u16 = 8443;
 
 impl Setting {
     /// Every setting, by name.
-    pub const ALL: [Setting; 37] = [
+    pub const ALL: [Setting; 38] = [
         Setting::AcmeAgreeTos,
         Setting::AcmeCaRoot,
         Setting::AcmeCaUrl,
@@ -136,6 +138,7 @@ impl Setting {
         Setting::AcmeEabHmac,
         Setting::AcmeEabKid,
         Setting::AcmeEmail,
+        Setting::AcmeHook,
         Setting::AcmeHttpPort,
         Setting::AcmeProvider,
         Setting::AcmeProviderEnvironment,
@@ -182,6 +185,7 @@ impl Setting {
             Setting::AcmeEabHmac => "acme.eab.hmac",
             Setting::AcmeEabKid => "acme.eab.kid",
             Setting::AcmeEmail => "acme.email",
+            Setting::AcmeHook => "acme.hook",
             Setting::AcmeHttpPort => "acme.http.port",
             Setting::AcmeProvider => "acme.provider",
             Setting::AcmeProviderEnvironment => "acme.provider.environment",
@@ -225,6 +229,7 @@ impl Setting {
             | Setting::AcmeEabHmac
             | Setting::AcmeEabKid
             | Setting::AcmeEmail
+            | Setting::AcmeHook
             | Setting::AcmeHttpPort
             | Setting::AcmeProvider
             | Setting::AcmeProviderEnvironment
@@ -260,7 +265,7 @@ impl Setting {
     /// What may be written there, in a few words.
     pub fn kind(self) -> &'static str {
         match self {
-            Setting::AcmeCaRoot => "file, absolute",
+            Setting::AcmeCaRoot | Setting::AcmeHook => "file, absolute",
             Setting::AcmeCaUrl => "https URL",
             Setting::AcmeChallenge => "HTTP-01, TLS-ALPN-01 or DNS-01",
             Setting::AcmeDomain => "names, separated by commas",
@@ -314,6 +319,7 @@ impl Setting {
             }
             Setting::AcmeEabKid => "Key identifier of the external account, where the authority demands one.",
             Setting::AcmeEmail => "Where the authority may write to.",
+            Setting::AcmeHook => "Program that is run once a certificate of acme.domain was placed.",
             Setting::AcmeHttpPort => {
                 "Where a listener for HTTP-01 is opened during an order; unset, the listeners that are there answer, or port 80 if it is free."
             }
@@ -416,7 +422,7 @@ impl Setting {
         let refuse = |reason: String| Error::Invalid { setting: self, value: shown.to_owned(), reason };
         match self {
             Setting::AcmeAgreeTos => value::truth(value).map_err(refuse),
-            Setting::AcmeCaRoot => value::file(value).map_err(refuse),
+            Setting::AcmeCaRoot | Setting::AcmeHook => value::file(value).map_err(refuse),
             Setting::AcmeCaUrl => acme::directory(value).map_err(refuse),
             Setting::AcmeChallenge => value::word::<Method>(value).map_err(refuse),
             Setting::AcmeDomain => acme::domains(value).map_err(refuse),

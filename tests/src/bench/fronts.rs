@@ -102,6 +102,8 @@ pub fn at_once(bench: &mut Bench) -> Vec<Row> {
         http_address: None,
         webroot: None,
         out: None,
+        hook: None,
+        served_at: None,
     };
     // The account is there already, as it is at every order but the first.
     socket::call(&service, &issue(count)).done();

@@ -18,6 +18,8 @@ pub enum Matrix {
     Whole,
     /// At most so many, evenly spread.
     Spread(usize),
+    /// Every call of this name.
+    At(&'static str),
 }
 
 /// What came of one operation under one fault.
@@ -81,6 +83,7 @@ impl Matrix {
     fn chosen(self, points: Vec<Point>) -> Vec<Point> {
         match self {
             Matrix::Whole => points,
+            Matrix::At(call) => points.into_iter().filter(|point| point.call == call).collect(),
             Matrix::Spread(most) if points.len() <= most => points,
             Matrix::Spread(most) => {
                 (0..most).map(|place| points[(2 * place + 1) * points.len() / (2 * most)].clone()).collect()

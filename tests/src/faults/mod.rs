@@ -1,6 +1,6 @@
 //! Faults on purpose: an operation is stopped at every call that changes the disk, and the PKI must be whole.
 //!
-//! `operations`, `succession`, `admission` and `elsewhere` are tables of operations; a new one is one row. `proof` has what they judge by.
+//! `operations`, `succession`, `admission`, `elsewhere` and `ordering` are tables of operations; a new one is one row. `proof` has what they judge by.
 //! `strike` runs an operation under
 //! strace: a few times to record its calls, then once for each call with a fault injected at it; `trace` tells
 //! the calls apart. `check`
@@ -17,6 +17,7 @@ mod elsewhere;
 mod matrix;
 mod operation;
 mod operations;
+mod ordering;
 mod power;
 mod proof;
 mod strike;
@@ -33,7 +34,7 @@ pub use trace::{Fault, Name, Point, Recording};
 /// Every operation that the matrix covers.
 pub fn all_operations() -> impl Iterator<Item = &'static Operation> {
     let certificates = operations::OPERATIONS.iter().chain(&succession::OPERATIONS);
-    certificates.chain(&admission::OPERATIONS).chain(&elsewhere::OPERATIONS)
+    certificates.chain(&admission::OPERATIONS).chain(&elsewhere::OPERATIONS).chain(&ordering::OPERATIONS)
 }
 
 /// The operation of this name.

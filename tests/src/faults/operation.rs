@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::process::Command;
 
-use crate::{Output, Program, Sandbox, run};
+use crate::{Output, Pebble, Program, Sandbox, run};
 
 /// An operation, and how to tell what came of it.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +34,15 @@ pub enum Doing {
     /// By this shell script, while a service runs that is started before and stopped afterwards, in a
     /// network of its own. `$PKI` is the program; HTTPS is at port 8443.
     Served(&'static str),
+    /// By a shell script, while a service runs that is started before and stopped afterwards, and an authority
+    /// of its own that outlives it, and every further run of the same sandbox.
+    Ordered {
+        /// What is done once, before anything is struck and without a service.
+        before: &'static str,
+        /// What is done. `$PKI` is the program; `authority` has the URL of the directory, `authority.pem` its
+        /// root, `challenge` the address where HTTP-01 is answered, `authority.log` what it says.
+        script: &'static str,
+    },
 }
 
 /// Where the service listens for trusted clients, in a network of its own.
@@ -67,12 +76,32 @@ cat \"$HOME/log\" >&2
 exit $code
 ";
 
+/// Starts the service, waits for its socket, runs the script, stops the service. What the service said follows
+/// on standard error.
+const ORDERED: &str = "\
+umask 022
+PKI=$1; export PKI
+\"$PKI\" serve > \"$HOME/log\" 2>&1 &
+service=$!
+tries=0
+until grep -q 'serving ' \"$HOME/log\"; do
+  tries=$((tries + 1))
+  { [ $tries -lt 600 ] && kill -0 $service; } || { cat \"$HOME/log\" >&2; exit 1; }
+  sleep 0.05
+done
+sh -c \"$2\"; code=$?
+kill -TERM $service
+wait $service
+cat \"$HOME/log\" >&2
+exit $code
+";
+
 impl Operation {
     /// The arguments of `pki`; none if it takes more than one command.
     pub fn arguments(&self) -> &'static [&'static str] {
         match self.doing {
             Doing::Command(arguments) => arguments,
-            Doing::Script(_) | Doing::Served(_) => &[],
+            Doing::Script(_) | Doing::Served(_) | Doing::Ordered { .. } => &[],
         }
     }
 
@@ -85,6 +114,9 @@ impl Operation {
     /// namespace of its own: what bears the number of a process has the same name each time, and nothing
     /// outlives it.
     pub(super) fn under(&self, sandbox: &Sandbox, mut outer: Command) -> Command {
+        if let Doing::Ordered { before, .. } = self.doing {
+            attend(sandbox, before);
+        }
         sandbox.surround(&mut outer);
         outer.args(["unshare", "--pid", "--fork", "--kill-child"]).args(self.words());
         outer
@@ -104,6 +136,26 @@ impl Operation {
                 let own = ["--net", "sh", "-c", SERVED, "sh"].map(OsString::from);
                 own.into_iter().chain([program, script.into()]).collect()
             }
+            Doing::Ordered { script, .. } => {
+                let own = ["sh", "-c", ORDERED, "sh"].map(OsString::from);
+                own.into_iter().chain([program, script.into()]).collect()
+            }
         }
     }
+}
+
+/// Starts the authority of a sandbox, unless it has one, and does once what is to be done before.
+fn attend(sandbox: &Sandbox, before: &str) {
+    if sandbox.file("authority").exists() {
+        return;
+    }
+    let pebble = Pebble::start();
+    sandbox.write("authority", pebble.directory());
+    sandbox.write("challenge", pebble.http_address());
+    std::fs::copy(pebble.root(), sandbox.file("authority.pem")).expect("a writable folder");
+    std::os::unix::fs::symlink(pebble.log_file(), sandbox.file("authority.log")).expect("a new name");
+    sandbox.keep(pebble);
+    let mut shell = Command::new("sh");
+    sandbox.surround(&mut shell);
+    run(shell.args(["-ec", before]).env("PKI", Program::UnderTest.path())).success();
 }

@@ -23,6 +23,7 @@ Examples:
   pki acme issue www.example.org --email admin@example.org --agree-tos
   pki acme issue www.example.org example.org --out /etc/ssl/www
   pki acme issue www.example.org --webroot /var/www/html
+  pki acme issue www.example.org --hook /usr/local/bin/reload --served-at 192.0.2.1:443
   pki acme issue host.internal --ca-url https://acme.internal/dir --ca-root root.pem --agree-tos
   pki acme issue host.example --ca-url URL --eab-kid kid-1 --eab-hmac-file hmac --agree-tos")]
 pub struct Args {
@@ -69,9 +70,17 @@ pub struct Args {
     /// Put the files into this directory as well
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+
+    /// Run this program once the files are placed, now and after each renewal
+    #[arg(long, value_name = "PROGRAM")]
+    hook: Option<PathBuf>,
+
+    /// Look there, now and after each renewal, whether the certificate is served
+    #[arg(long, value_name = "IP:PORT")]
+    served_at: Option<String>,
 }
 
-const ROOTS_LIMIT: u64 = 1024 * 1024;
+pub(super) const ROOTS_LIMIT: u64 = 1024 * 1024;
 
 pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CommandError> {
     let ca_root = match &args.ca_root {
@@ -87,6 +96,7 @@ pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CommandError> {
         None => None,
     };
     let webroot = args.webroot.as_ref().map(|folder| context.resolve(folder).display().to_string());
+    let hook = args.hook.map(|hook| context.resolve(&hook).display().to_string());
     let connection = context.connect()?;
     context.output.say(&format!("asking for {}", args.domains.join(", ")));
     let view = connection.call(AcmeIssue {
@@ -100,6 +110,8 @@ pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CommandError> {
         http_address: args.http_address,
         webroot,
         out,
+        hook,
+        served_at: args.served_at,
     })?;
     super::notes(&view, context);
     context.output.reply(&view, |output| output.fields(super::fields(&view)))?;

@@ -1,4 +1,4 @@
-//! `pki acme issue|list|renew|revoke`.
+//! `pki acme issue|list|renew|revoke|account`.
 
 use clap::Subcommand;
 use server::ops::acme::{AcmeList, AcmeRenew, AcmeRevoke, AcmeView};
@@ -9,6 +9,7 @@ use crate::{
     output::{Cell, Column, Style, Table},
 };
 
+mod account;
 mod issue;
 
 /// Obtain certificates from an ACME authority, such as Let's Encrypt
@@ -21,6 +22,7 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Sub {
+    Account(account::Args),
     Issue(issue::Args),
     /// List what was obtained
     List,
@@ -45,6 +47,7 @@ Examples:
 
 pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CommandError> {
     match args.command {
+        Sub::Account(args) => account::run(args, context),
         Sub::Issue(args) => issue::run(args, context),
         Sub::List => {
             let found = context.connect()?.call(AcmeList {})?;
@@ -95,6 +98,8 @@ fn table(views: &[AcmeView], context: &mut Context) -> Result<(), CommandError> 
                 Cell::styled("expired", Style::Faint)
             } else if view.last_error.is_some() {
                 Cell::styled("failing", Style::Warn)
+            } else if view.deploy_error.is_some() {
+                Cell::styled("not served", Style::Warn)
             } else {
                 Cell::styled("valid", Style::Good)
             };
@@ -111,6 +116,9 @@ fn table(views: &[AcmeView], context: &mut Context) -> Result<(), CommandError> 
             if let Some(error) = &view.last_error {
                 output.warn(&format!("{}: {error}", view.domains.join(", ")));
             }
+            if let (Some(error), Some(deployment)) = (&view.deploy_error, view.deployment) {
+                output.warn(&format!("{}: {}: {error}", view.domains.join(", "), deployment.name()));
+            }
         }
         Ok(())
     })
@@ -120,6 +128,9 @@ fn table(views: &[AcmeView], context: &mut Context) -> Result<(), CommandError> 
 fn notes(view: &AcmeView, context: &mut Context) {
     for note in &view.notes {
         context.output.warn(note);
+    }
+    if let (Some(error), Some(deployment)) = (&view.deploy_error, view.deployment) {
+        context.output.warn(&format!("{}: {error}", deployment.name()));
     }
 }
 
@@ -133,6 +144,9 @@ fn fields(view: &AcmeView) -> Vec<(&'static str, String)> {
         ("valid until", view.not_after.map(crate::context::moment).unwrap_or_default()),
         ("renewal", crate::context::moment(view.renew_at)),
     ]);
+    if let Some(deployment) = view.deployment {
+        fields.push(("state", deployment.name().to_string()));
+    }
     if view.own {
         fields.push(("shown by", "this service".to_string()));
     }

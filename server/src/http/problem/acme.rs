@@ -18,10 +18,13 @@ pub(super) fn kind(error: &Error) -> ProblemKind {
         | Error::NameCount { .. }
         | Error::Reason { .. }
         | Error::Webroot { .. }
+        | Error::WhichAccount { .. }
         | Error::Wildcard { .. } => ProblemKind::Invalid,
-        Error::Busy { .. } => ProblemKind::Conflict,
+        Error::Busy { .. } | Error::Deactivated { .. } | Error::Deactivating { .. } | Error::InUse { .. } => {
+            ProblemKind::Conflict
+        }
         Error::Later { .. } | Error::Listener { .. } | Error::TimedOut { .. } => ProblemKind::Unavailable,
-        Error::NoCertificate { .. } => ProblemKind::NotFound,
+        Error::NoAccount { .. } | Error::NoCertificate { .. } => ProblemKind::NotFound,
         Error::AccountKey { .. }
         | Error::Challenge { .. }
         | Error::Key(_)

@@ -35,6 +35,7 @@ pub(super) fn hint(error: &Error) -> Option<String> {
         }
         Error::Setting(settings::Error::InClear { .. }) => "set it by `pki config set`",
         Error::Resolvers { .. } => "look at /etc/resolv.conf, or set acme.provider.resolvers",
+        Error::Hook(_) => "it must be executable, and writable by its owner alone",
         Error::NoListener { .. } => {
             "set core.https_address and run the service, or prove the names in another way"
         }

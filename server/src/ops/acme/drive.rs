@@ -5,19 +5,21 @@
 //! disk. Each operation has a small runtime in the thread it blocks.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use store::file::FileError;
 
-use ::acme::client::model::CertificateRecord;
+use ::acme::client::model::{CertificateRecord, Deploy};
 use ::acme::client::{
     Application, Authority, Client, DirectoryUrl, ExternalAccount, Limits, Method, Names, Note, Roots, Terms,
     renew,
 };
 
 use super::answer::responder;
-use super::place::{check_room, folder, place};
+use super::deploy;
+use super::place::{check_room, folder, keep_before, place};
 use crate::ops::Error;
 use crate::settings::Setting;
 use crate::settings::acme::Wish;
@@ -25,6 +27,10 @@ use crate::{Pki, clock};
 
 /// The octets that a file with the roots of an authority may have.
 const ROOTS_LIMIT: u64 = 1024 * 1024;
+
+/// What is told of a certificate that is due for renewal as it comes.
+const DUE_AS_IT_CAME: &str =
+    "it was due for renewal as it came: are the clocks right, here and at the authority?";
 
 /// One issue or renewal.
 pub struct Job {
@@ -40,6 +46,10 @@ pub struct Job {
     pub webroot: Option<PathBuf>,
     /// Where to place the files besides our own directory.
     pub out: Option<PathBuf>,
+    /// The program that is run then.
+    pub hook: Option<PathBuf>,
+    /// Where it is looked whether the certificate is served.
+    pub served_at: Option<SocketAddr>,
 }
 
 /// The client for one peer.
@@ -55,6 +65,7 @@ pub fn obtain(pki: &Pki, client: &Client, job: &Job) -> Result<(CertificateRecor
     folders.extend(job.out.clone());
     job.application.names.provable_by(job.method)?;
     check_room(&folders)?;
+    deploy::check(job.hook.as_ref())?;
     let mut notes = Vec::new();
     let mut hear = |note: Note| match note {
         Note::Reached(_) => tracing::info!(names = %job.application.names, "{note}"),
@@ -67,10 +78,16 @@ pub fn obtain(pki: &Pki, client: &Client, job: &Job) -> Result<(CertificateRecor
         let responder = responder(pki, job).await?;
         Ok::<_, Error>(client.obtain(&job.application, &*responder, &mut hear).await?)
     })??;
+    if job.served_at.is_some() || job.hook.is_some() {
+        keep_before(&folders[0])?;
+    }
     let files = place(&obtained, &folders)?;
     let leaf = obtained.certificate.leaf();
     let authority = &job.application.authority;
     let first = job.application.names.first();
+    let before = ::acme::client::certificate(pki.store(), &first).map_or(0, |before| before.record.failures);
+    let due = renew::due(leaf.not_before(), leaf.not_after(), &first);
+    let (failures, next) = renew::after_issue(due, clock::now(), before);
     let record = CertificateRecord {
         names: job.application.names.to_strings(),
         directory: authority.directory.to_string(),
@@ -88,15 +105,20 @@ pub fn obtain(pki: &Pki, client: &Client, job: &Job) -> Result<(CertificateRecor
         leaf: leaf.der().to_vec().into(),
         files,
         revoked: None,
-        failures: 0,
-        last_error: None,
-        next_attempt: renew::due(leaf.not_before(), leaf.not_after(), &first).unix_timestamp(),
+        failures,
+        last_error: (failures > 0).then(|| DUE_AS_IT_CAME.to_owned()),
+        next_attempt: next.unix_timestamp(),
         method: Some(job.method).filter(|method| *method != Method::Http01).map(|method| method.to_string()),
         webroot: job.webroot.as_ref().map(|folder| folder.display().to_string()),
+        deploy: Some(Deploy {
+            hook: job.hook.as_ref().map(|hook| hook.display().to_string()),
+            address: job.served_at.map(|address| address.to_string()),
+            ..Deploy::default()
+        }),
     };
     client.settle(&obtained, &record)?;
     pki.follow_acme_certificate();
-    Ok((record, notes))
+    Ok((deploy::after(pki, client, &first)?, notes))
 }
 
 /// The authority as it was named at the issue.
@@ -128,6 +150,8 @@ pub fn renewal(client: &Client, record: &CertificateRecord) -> Result<Job, Error
         http_address: record.http_address.clone(),
         webroot: record.webroot.as_ref().map(PathBuf::from),
         out: record.out.as_ref().map(PathBuf::from),
+        hook: record.deploy.as_ref().and_then(|deploy| deploy.hook.as_ref()).map(PathBuf::from),
+        served_at: address(record.deploy.as_ref().and_then(|deploy| deploy.address.as_deref()))?,
     })
 }
 
@@ -135,10 +159,7 @@ pub fn renewal(client: &Client, record: &CertificateRecord) -> Result<Job, Error
 /// placed as well, they are placed again.
 pub fn own(pki: &Pki, client: &Client, wish: &Wish) -> Result<Job, Error> {
     let settings = pki.settings()?;
-    let roots = match &wish.ca_root {
-        Some(path) => Roots::Pem(read_root(path)?),
-        None => Roots::System,
-    };
+    let roots = roots(wish.ca_root.as_deref())?;
     let external = match (&wish.kid, settings.secret(Setting::AcmeEabHmac, pki.sealing()?)?) {
         (Some(kid), Some(key)) => Some(ExternalAccount::new(kid, &key)?),
         (Some(_), None) | (None, _) => None,
@@ -158,7 +179,17 @@ pub fn own(pki: &Pki, client: &Client, wish: &Wish) -> Result<Job, Error> {
         http_address: wish.http_address.clone(),
         webroot: None,
         out: before.and_then(|before| before.record.out).map(PathBuf::from),
+        hook: wish.hook.clone(),
+        served_at: None,
     })
+}
+
+/// Whom to trust for an authority's own HTTPS.
+pub fn roots(file: Option<&Path>) -> Result<Roots, Error> {
+    match file {
+        Some(path) => Ok(Roots::Pem(read_root(path)?)),
+        None => Ok(Roots::System),
+    }
 }
 
 fn read_root(path: &Path) -> Result<String, Error> {
@@ -183,6 +214,12 @@ fn method(word: Option<&str>) -> Result<Method, Error> {
     })
 }
 
+/// Where a certificate is served, as it is written.
+fn address(word: Option<&str>) -> Result<Option<SocketAddr>, Error> {
+    let refuse = |word: &str| Error::Word { word: word.chars().take(60).collect(), expected: "IP:PORT" };
+    word.map(|word| word.parse().map_err(|_| refuse(word))).transpose()
+}
+
 /// The job that an issue describes.
 pub fn issue(client: &Client, issue: super::AcmeIssue) -> Result<Job, Error> {
     let paths = [&issue.out, &issue.webroot];
@@ -197,6 +234,9 @@ pub fn issue(client: &Client, issue: super::AcmeIssue) -> Result<Job, Error> {
             word: word.clone(),
             expected: "HTTP-01 alone where a web server's folder is named",
         });
+    }
+    if let Some(hook) = issue.hook.as_ref().filter(|hook| !Path::new(hook).is_absolute()) {
+        return Err(Error::RelativePath { path: PathBuf::from(hook) });
     }
     let directory = match &issue.ca_url {
         Some(url) => url.parse()?,
@@ -216,10 +256,13 @@ pub fn issue(client: &Client, issue: super::AcmeIssue) -> Result<Job, Error> {
         http_address: issue.http_address,
         webroot: issue.webroot.map(PathBuf::from),
         out: issue.out.map(PathBuf::from),
+        hook: issue.hook.map(PathBuf::from),
+        served_at: address(issue.served_at.as_deref())?,
     })
 }
 
-fn parse_contact(email: &str) -> Result<ca::cert::EmailAddress, ::acme::Error> {
+/// A contact as it was given.
+pub fn parse_contact(email: &str) -> Result<ca::cert::EmailAddress, ::acme::Error> {
     email.parse().map_err(|source| ::acme::Error::Name { name: email.chars().take(80).collect(), source })
 }
 

@@ -39,7 +39,7 @@ pub(crate) fn keep(pki: &Pki, who: &str, now: OffsetDateTime) -> Result<Option<R
     if let Some(stored) = stored.filter(|stored| answers(&stored.record, &wish)) {
         return match stored.record.next_attempt <= now.unix_timestamp() {
             true => Ok(Some(super::renewal_of(pki, who, &stored)?)),
-            false => Ok(None),
+            false => follow_contact(pki, &client, &wish).map(|()| None),
         };
     }
     let before = waiting.into_iter().find(|waiting| waiting.record.names.first() == Some(&first));
@@ -49,6 +49,13 @@ pub(crate) fn keep(pki: &Pki, who: &str, now: OffsetDateTime) -> Result<Option<R
         return Ok(None);
     }
     obtain(pki, &client, &wish).map(Some)
+}
+
+/// Has the authority write to where the settings say, without waiting for the next order.
+fn follow_contact(pki: &Pki, client: &Client, wish: &Wish) -> Result<(), Error> {
+    let job = drive::own(pki, client, wish)?;
+    let Some(contact) = &job.application.contact else { return Ok(()) };
+    Ok(drive::block_on(pki, client.follow_contact(&job.application.authority, contact))??)
 }
 
 /// Whether a certificate is the one that is wanted.

@@ -9,6 +9,8 @@ use ::acme::client::Obtained;
 use ca::cert::Slug;
 use store::file::{FileError, Part, Visibility, make_dir, place_together};
 
+use zeroize::Zeroizing;
+
 use crate::Pki;
 use crate::ops::Error;
 
@@ -53,6 +55,48 @@ pub fn place(obtained: &Obtained, folders: &[PathBuf]) -> Result<Vec<String>, Er
         files.extend(parts.iter().map(|part| shown(&folder.join(part.name))));
     }
     Ok(files)
+}
+
+/// The folder beside the files of a certificate where those before it are kept.
+const BEFORE: &str = "previous";
+/// The names of the files, as they are placed.
+const NAMES: [&str; 5] = ["key.pem", "haproxy.pem", "cert.pem", "chain.pem", "fullchain.pem"];
+
+/// Keeps a copy of the files that lie in `folder`, until [`drop_before`]. One that is kept already is of what
+/// was last seen in service: it stays.
+pub fn keep_before(folder: &Path) -> Result<(), Error> {
+    let before = folder.join(BEFORE);
+    let whole = NAMES.iter().all(|name| folder.join(name).exists());
+    let kept = NAMES.iter().all(|name| before.join(name).exists());
+    if kept || !whole {
+        return Ok(());
+    }
+    let read = |name: &&'static str| {
+        let path = folder.join(name);
+        let bytes = std::fs::read(&path).map(Zeroizing::new);
+        let bytes = bytes.map_err(|source| FileError::Io { operation: "read", path, source })?;
+        Ok::<_, Error>((*name, bytes))
+    };
+    let files = NAMES.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let visibility = |name: &str| match name {
+        "key.pem" | "haproxy.pem" => Visibility::Secret,
+        _ => Visibility::Public,
+    };
+    let part = files.iter().map(|(name, bytes)| Part { name, bytes, visibility: visibility(name) });
+    let parts: Vec<Part<'_>> = part.collect();
+    make_dir(&before, Visibility::Secret)?;
+    Ok(place_together(&before, &parts)?)
+}
+
+/// Removes what [`keep_before`] kept: the new ones are in service.
+pub fn drop_before(folder: &Path) -> Result<(), Error> {
+    let before = folder.join(BEFORE);
+    match std::fs::remove_dir_all(&before) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(FileError::Io { operation: "remove", path: before, source }.into())
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 fn shown(path: &Path) -> String {

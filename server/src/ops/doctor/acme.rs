@@ -37,6 +37,11 @@ fn judge(view: &AcmeView, now: OffsetDateTime) -> Option<Finding> {
         let message = format!("the certificate for {names} ends at {} and is not renewed{why}", told(end));
         return Some(finding(Severity::Error, "acme", message, hint));
     }
+    if let (None, Some(error), Some(deployment)) = (&view.last_error, &view.deploy_error, view.deployment) {
+        let message = format!("the new certificate for {names} is {}: {error}", deployment.name());
+        let hint = "mend what it says; it is tried again by itself, and by `pki acme renew`";
+        return Some(finding(Severity::Warning, "acme", message, hint));
+    }
     let error = view.last_error.as_ref()?;
     let message = format!("renewing the certificate for {names} fails; next attempt {next}: {error}");
     Some(finding(Severity::Warning, "acme", message, hint))
@@ -45,6 +50,7 @@ fn judge(view: &AcmeView, now: OffsetDateTime) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ops::acme::Deployment;
 
     fn view(not_after: Option<i64>, failing: bool, revoked: bool) -> AcmeView {
         let at = |seconds| OffsetDateTime::from_unix_timestamp(seconds).unwrap();
@@ -59,6 +65,8 @@ mod tests {
             files: Vec::new(),
             revoked,
             last_error: failing.then(|| "port 80 is shut".to_owned()),
+            deployment: None,
+            deploy_error: None,
             notes: Vec::new(),
         }
     }
@@ -74,6 +82,12 @@ mod tests {
         assert_eq!(severity(&view(Some(500), false, false)), Some(Severity::Error));
         assert_eq!(severity(&view(Some(500), true, true)), None);
         assert_eq!(severity(&view(None, true, false)), Some(Severity::Error));
+        let mut stuck = view(Some(900), false, false);
+        stuck.deployment = Some(Deployment::NotServed);
+        stuck.deploy_error = Some("nobody answers".to_owned());
+        assert_eq!(severity(&stuck), Some(Severity::Warning));
+        let told = judge(&stuck, now).unwrap().message;
+        assert!(told.contains("placed, not served yet: nobody answers"), "{told}");
         let told = judge(&view(None, true, false), now).unwrap().message;
         assert!(told.contains("a.example") && told.contains("port 80 is shut"), "{told}");
     }
