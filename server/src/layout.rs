@@ -99,6 +99,15 @@ impl Layout {
         self.trusted_ca().join("lists")
     }
 
+    /// Every folder that is there and that files are put into, but the store's: where an interrupted writer may
+    /// have left something.
+    pub fn written(&self) -> Vec<PathBuf> {
+        let obtained = std::fs::read_dir(self.acme()).into_iter().flatten().flatten();
+        let own = [self.authorities(), self.keys(), self.service(), self.operator(), self.trusted_lists()];
+        let all = std::iter::once(self.root().to_owned()).chain(own);
+        all.chain(obtained.map(|folder| folder.path())).filter(|folder| folder.is_dir()).collect()
+    }
+
     /// The list of the imported authority of this key, DER.
     pub fn trusted_list(&self, key: &str) -> PathBuf {
         self.trusted_lists().join(format!("{key}.crl"))

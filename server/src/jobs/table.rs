@@ -130,18 +130,8 @@ fn renew_acme(pki: &Pki, now: OffsetDateTime) -> Result<(), Error> {
 
 /// Removes what interrupted writers left beside the files they meant.
 fn sweep_temporaries(pki: &Pki, _: OffsetDateTime) -> Result<(), Error> {
-    let layout = pki.layout();
-    let mut directories = vec![
-        layout.root().to_owned(),
-        layout.authorities(),
-        layout.keys(),
-        layout.service(),
-        layout.operator(),
-    ];
-    let obtained = std::fs::read_dir(layout.acme()).into_iter().flatten().flatten();
-    directories.extend(obtained.map(|folder| folder.path()));
-    for directory in directories.iter().filter(|directory| directory.is_dir()) {
-        let swept = store::file::sweep_temporaries(directory)?;
+    for directory in pki.layout().written() {
+        let swept = store::file::sweep_temporaries(&directory)?;
         if swept > 0 {
             tracing::info!(swept, directory = %directory.display(), "removed leftovers of interrupted writes");
         }

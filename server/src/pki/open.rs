@@ -160,10 +160,8 @@ impl Pki {
 
     /// Removes what interrupted writers left, copies of keys among them. A failure is litter, not damage.
     fn sweep(&self) {
-        for written in [self.layout().root().to_owned(), self.layout().authorities(), self.layout().keys()] {
-            if written.is_dir()
-                && let Err(error) = store::file::sweep_temporaries(&written)
-            {
+        for written in self.layout().written() {
+            if let Err(error) = store::file::sweep_temporaries(&written) {
                 tracing::warn!(%error, "leftovers of interrupted writes stay");
             }
         }

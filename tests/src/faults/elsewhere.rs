@@ -114,14 +114,20 @@ pub(super) const OPERATIONS: [Operation; 7] = [
     Operation {
         name: "export lxd-server --watch",
         prepare: populated,
-        // It ends when it is told to, which happens here as soon as the command of --exec has run.
+        // It ends when it is told to, which happens here as soon as the command of --exec has run, or after half a
+        // minute: what fails is tried again, and strace, which counts for each thread by itself, lets it fail again.
         doing: Doing::Script(
             "[ -e ran ] && exit
              \"$PKI\" export lxd-server lxd1.internal --dir lxd --key-type p256 --watch --exec \"echo > $PWD/ran\" &
-             watch=$!
-             until [ -e ran ]; do kill -0 $watch || break; sleep 0.02; done
+             watch=$! tries=0
+             until [ -e ran ]; do
+               tries=$((tries + 1))
+               { [ $tries -lt 1500 ] && kill -0 $watch; } || break
+               sleep 0.02
+             done
              kill -TERM $watch
-             wait $watch",
+             wait $watch || exit
+             [ -e ran ]",
         ),
         answer: None,
         finished_says: None,

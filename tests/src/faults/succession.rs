@@ -49,7 +49,7 @@ pub(super) const OPERATIONS: [Operation; 10] = [
             sandbox.write("rows.csv", "name,key_type\nalice,p256\ncarol,p256\n");
         },
         doing: Doing::Command(&["issue-client", "--from", "rows.csv"]),
-        answer: Some("issued"),
+        answer: Some("issued        2"),
         finished_says: None,
         // Each row is whole or not there.
         stored: |sandbox| Ok(issued(sandbox, "alice")? & issued(sandbox, "carol")?),
