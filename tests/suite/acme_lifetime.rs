@@ -55,8 +55,8 @@ fn a_certificate_is_renewed_in_its_window_and_an_authority_that_fails_is_not_pes
     let mut now = opens;
     while now < closes + 9 * DAY {
         let seen = site.looks(now);
-        assert!(seen - orders <= 1, "two at once: {seen}");
-        attempts.extend((seen > orders).then_some(now));
+        // The service looks once a minute by itself: the two may meet.
+        attempts.extend(std::iter::repeat_n(now, seen - orders));
         orders = seen;
         now += if attempts.is_empty() { 6 * HOUR } else { 2 * HOUR };
     }

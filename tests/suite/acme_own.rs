@@ -113,7 +113,7 @@ fn names_are_proved_by_the_https_listener_itself() {
     assert!(obtained.contains("DNS:www.example"), "{obtained}");
     // The service looks at itself as a client would, and has the authority write to where it is told.
     set(&sandbox, "acme.email", "root@example.org");
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         let listed = sandbox.pki(["acme", "list", "--json"]).success().json();
         let shown = sandbox.pki(["acme", "account", "show", "--json"]).success().json();

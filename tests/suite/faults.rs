@@ -58,7 +58,7 @@ fn an_issuance_is_finished_by_the_same_command_wherever_it_was_killed() {
 /// and one order, and the account keeps a key that it knows.
 #[test]
 fn an_order_is_finished_once_wherever_the_service_was_killed() {
-    for (name, least) in [("acme issue by a service", 8), ("acme account roll-key by a service", 2)] {
+    for (name, least) in [("acme issue by a service", 6), ("acme account roll-key by a service", 2)] {
         let rows = Matrix::At("fdatasync").of(name, &[Fault::Kill]);
         assert!(rows.iter().all(|row| row.struck >= least), "{}", table(&rows));
         judge(&rows);
