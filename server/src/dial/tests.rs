@@ -2,7 +2,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ca::cert::Fingerprint;
+use ca::key::{KeyType, PrivateKey};
+use rustls::crypto::aws_lc_rs::sign::any_supported_type;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::version::TLS13;
 use rustls::{NamedGroup, ProtocolVersion, ServerConfig};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
@@ -64,6 +70,28 @@ async fn a_server_is_known_by_its_pin_or_by_authorities_and_else_not_spoken_to()
         }
         ended => panic!("{ended:?}"),
     }
+}
+
+#[tokio::test]
+async fn whoever_shows_the_pinned_certificate_without_its_key_is_not_spoken_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let pki = pki(dir.path());
+    let _made = Tls::open(pki.clone(), Versions::Modern, clock::now()).unwrap();
+    let certificate = own::in_place(&pki, Own::Service).unwrap().unwrap();
+    let key = PrivateKey::generate(KeyType::P384).unwrap().to_pem().unwrap();
+    let key = any_supported_type(&PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap()).unwrap();
+    let stolen = CertifiedKey::new(vec![CertificateDer::from(certificate.der().to_vec())], key);
+    let config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&TLS13])
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(stolen)));
+    let address = listen(Arc::new(config)).await;
+    let ended = dialer(&address, Verification::Pin(certificate.fingerprint())).connect().await;
+    assert!(matches!(ended, Err(DialError::Unproven { .. })), "{ended:?}");
+    // Nor is anybody asked whether it is the right one.
+    let ended = look(&address, Versions::Modern).await;
+    assert!(matches!(ended, Err(DialError::Unverified { .. })), "{ended:?}");
 }
 
 #[tokio::test]
