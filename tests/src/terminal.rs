@@ -11,13 +11,18 @@ use crate::{Output, Sandbox};
 /// and whoever looks for it fails.
 const TURNED_OFF: Duration = Duration::from_millis(500);
 
+/// How long it may all take, in seconds: what ends it then is 137.
+const PATIENCE: &str = "180";
+
 /// Runs a program at a terminal, and types each answer behind its prompt. All it says comes as standard output,
 /// as it stands on the screen.
 pub fn at_terminal(sandbox: &Sandbox, command: &Command, answers: &[(&str, &str)]) -> Output {
     let quote = |word: &std::ffi::OsStr| format!("'{}'", word.to_string_lossy().replace('\'', r"'\''"));
     let words: Vec<String> =
         std::iter::once(command.get_program()).chain(command.get_args()).map(quote).collect();
-    let mut script = Command::new("script");
+    // A question that nobody expected would wait for ever for its answer.
+    let mut script = Command::new("timeout");
+    script.args(["--signal=KILL", PATIENCE, "script"]);
     sandbox.surround(&mut script);
     for (name, value) in command.get_envs() {
         match value {
