@@ -280,10 +280,10 @@ fn a_wildcard_is_proved_by_a_zone_that_the_settings_name() {
         }
         let secret = ["config", "set", "acme.provider.environment", "-"];
         sandbox.pki_reading(secret, &knot.environment("acme")).success();
+        let service = Service::start(&sandbox);
         let mut front = Front::at(&sandbox, "one", ports.http, ports.https);
         front.render(&sandbox, &[]);
         front.start();
-        let service = Service::start(&sandbox);
         set(&sandbox, "acme.domain", "a.example,*.a.example");
         until(service.log(), || {
             shown(&sandbox, ports.https, "x.a.example", "127.0.0.1").contains("DNS:*.a.example")

@@ -288,13 +288,29 @@ fn a_client_behind_passthrough_has_its_own_address_and_a_forged_one_is_refused()
     let through =
         |from, more: &[&str]| curl(&sandbox, from, &[&["--resolve", &resolve, &url][..], more].concat());
     until("the node is up", || through("127.0.0.9", &[]) == 200);
-    sandbox.pki(["issue-client", "anna"]).success();
+    sandbox.pki(["issue-client", "anna", "--trust"]).success();
+    let fingerprint =
+        ca::cert::Certificate::from_pem(sandbox.read("anna.crt").as_bytes()).unwrap().fingerprint();
     let (certificate, key) = (sandbox.file("anna.crt"), sandbox.file("anna.key"));
     let (certificate, key) = (certificate.display().to_string(), key.display().to_string());
     let shown = ["--cert", &certificate, "--key", &key, "--data", "{}"];
     assert_ne!(through("127.0.0.9", &shown), 0);
     until("the log has the client's own address", || service.log().contains("from 127.0.0.9:"));
     assert!(!service.log().contains("from 127.0.0.1:"), "{}", service.log());
+    // What she changes is in the journal with her address.
+    let create = format!("https://pki.example.net:{}/1.0/pki/project-create", front.https);
+    let json = ["--header", "Content-Type: application/json", "--data", r#"{"name":"web","allow_dns":[]}"#];
+    let shown = [&shown[..4], &json].concat();
+    let asked = [&["--resolve", &resolve, &create][..], &shown].concat();
+    assert_eq!(curl(&sandbox, "127.0.0.9", &asked), 200, "{}", service.log());
+    let trail = sandbox.pki(["audit", "--json"]).success().json();
+    let hers = trail
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|line| line["what"].as_str().unwrap().contains("project create"));
+    let who = hers.unwrap()["who"].as_str().unwrap();
+    assert_eq!(who, format!("tls:{fingerprint}@127.0.0.9(anna)"));
 
     // Straight to the service: a header from elsewhere is no TLS, and from the proxy it must come.
     let straight = format!("https://{address}/1.0");

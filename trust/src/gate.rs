@@ -151,7 +151,7 @@ impl Gate {
             let grant = decide(case, now)?;
             let name = case.entry.map(|entry| entry.record.name.to_string());
             let name = name.or_else(|| holder.certificate().common_name().map(ca::cert::printable));
-            let peer = Peer::Certificate { fingerprint: *holder.fingerprint(), name };
+            let peer = Peer::Certificate { fingerprint: *holder.fingerprint(), name, from: holder.from() };
             Ok(Admitted::new(peer, grant, rests_on(holder, case, state, evidence)))
         })
     }

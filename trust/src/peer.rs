@@ -3,6 +3,7 @@
 //! A peer is named here, not trusted: what it may do is [`crate::decide()`]'s answer.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use ca::cert::Fingerprint;
 
@@ -15,6 +16,8 @@ pub enum Peer {
         fingerprint: Fingerprint,
         /// The name of its entry, or else its common name, made printable. No right rests on it.
         name: Option<String>,
+        /// Where it comes from, as far as that is known. No right rests on it either.
+        from: Option<IpAddr>,
     },
     /// The service itself: its periodic work, and what `pki up` makes at first.
     InProcess,
@@ -31,12 +34,17 @@ pub enum Peer {
 }
 
 impl fmt::Display for Peer {
-    /// As the audit trail names it: `service`, `local:1000(anna)`, `local:1000`, `tls:4f1c…(web-1)`,
-    /// `anonymous`.
+    /// As the audit trail names it: `service`, `local:1000(anna)`, `local:1000`, `tls:4f1c…@192.0.2.7(web-1)`,
+    /// `anonymous`. The name comes last: it may be anybody's choice.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Peer::Certificate { fingerprint, name: Some(name) } => write!(f, "tls:{fingerprint}({name})"),
-            Peer::Certificate { fingerprint, name: None } => write!(f, "tls:{fingerprint}"),
+            Peer::Certificate { fingerprint, name, from } => {
+                write!(f, "tls:{fingerprint}")?;
+                if let Some(from) = from {
+                    write!(f, "@{from}")?;
+                }
+                name.as_ref().map_or(Ok(()), |name| write!(f, "({name})"))
+            }
             Peer::InProcess => f.write_str("service"),
             Peer::Local { uid, name: Some(name) } => write!(f, "local:{uid}({name})"),
             Peer::Local { uid, name: None } => write!(f, "local:{uid}"),
@@ -53,12 +61,15 @@ mod tests {
     fn peers_are_named_for_the_audit_trail() {
         let fingerprint = Fingerprint::from_bytes([0xab; 32]);
         let hex = "ab".repeat(32);
-        let certificate = |name| Peer::Certificate { fingerprint, name };
+        let certificate = |name| Peer::Certificate { fingerprint, name, from: None };
         assert_eq!(Peer::InProcess.to_string(), "service");
         assert_eq!(Peer::Nobody.to_string(), "anonymous");
         assert_eq!(Peer::Local { uid: 7, name: None }.to_string(), "local:7");
         assert_eq!(Peer::Local { uid: 7, name: Some("anna".into()) }.to_string(), "local:7(anna)");
         assert_eq!(certificate(None).to_string(), format!("tls:{hex}"));
         assert_eq!(certificate(Some("web-1".into())).to_string(), format!("tls:{hex}(web-1)"));
+        let from = Some(IpAddr::from([192, 0, 2, 7]));
+        let told = Peer::Certificate { fingerprint, name: Some("x@10.0.0.1".into()), from };
+        assert_eq!(told.to_string(), format!("tls:{hex}@192.0.2.7(x@10.0.0.1)"));
     }
 }

@@ -152,7 +152,8 @@ mod tests {
                 let permit = owner_only(&peer, action, 1000).unwrap();
                 assert_eq!((permit.peer(), permit.action()), (&peer, action));
             }
-            let certificate = Peer::Certificate { fingerprint: Fingerprint::from_bytes([0; 32]), name: None };
+            let certificate =
+                Peer::Certificate { fingerprint: Fingerprint::from_bytes([0; 32]), name: None, from: None };
             for peer in [certificate, Peer::Nobody] {
                 assert!(owner_only(&peer, action, 1000).is_err());
             }

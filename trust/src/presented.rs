@@ -4,6 +4,7 @@
 //! when the authorities have changed. What is found is evidence, not a verdict: dates, lists and
 //! revocations are looked at for every request ([`crate::Gate::admit`]).
 
+use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use ca::cert::{Certificate, Fingerprint, KeyId, PathError, Purpose, Serial, verify_path};
@@ -45,6 +46,7 @@ pub struct Holder {
     fingerprint: Fingerprint,
     key: KeyDigest,
     intermediates: Vec<Certificate>,
+    from: Option<IpAddr>,
     evidence: RwLock<Option<Arc<Evidence>>>,
 }
 
@@ -53,7 +55,17 @@ impl Holder {
     /// of what was shown, in any order. Nothing of it is verified yet.
     pub fn new(certificate: Certificate, intermediates: Vec<Certificate>) -> Holder {
         let (fingerprint, key) = (certificate.fingerprint(), KeyDigest::of(&certificate));
-        Holder { certificate, fingerprint, key, intermediates, evidence: RwLock::new(None) }
+        Holder { certificate, fingerprint, key, intermediates, from: None, evidence: RwLock::new(None) }
+    }
+
+    /// The same, known to come from this address. The journal tells it.
+    pub fn coming_from(self, address: IpAddr) -> Holder {
+        Holder { from: Some(address.to_canonical()), ..self }
+    }
+
+    /// Where it comes from, if that is known.
+    pub fn from(&self) -> Option<IpAddr> {
+        self.from
     }
 
     /// The certificate.

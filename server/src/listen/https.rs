@@ -136,8 +136,8 @@ impl HttpsListener {
         }
         // A resumed session has the certificate of the handshake that it goes back to.
         let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
-        let presented =
-            presented(chain).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        let presented = presented(chain, remote.ip())
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         Ok((stream, Caller { remote, local, presented: Arc::new(presented), _place: place }))
     }
 }

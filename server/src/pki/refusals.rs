@@ -166,6 +166,7 @@ fn shown(presented: &Presented) -> String {
         Presented::Certificate(holder) => Peer::Certificate {
             fingerprint: *holder.fingerprint(),
             name: holder.certificate().common_name().map(ca::cert::printable),
+            from: holder.from(),
         },
         Presented::InProcess => Peer::InProcess,
         Presented::Local(user) => Peer::Local { uid: user.uid, name: user.name.clone() },

@@ -1,5 +1,7 @@
 //! What a finished handshake says about the client.
 
+use std::net::IpAddr;
+
 use ca::cert::Certificate;
 use rustls::{CertificateError, Error};
 use rustls_pki_types::CertificateDer;
@@ -13,13 +15,13 @@ pub(super) const MOST: usize = 10;
 #[error("the client's certificate can't be read")]
 pub(crate) struct Unreadable;
 
-/// Who the client is: the holder of the first certificate's key. The others may lead from it to an
+/// Who the client at `from` is: the holder of the first certificate's key. The others may lead from it to an
 /// authority (RFC 8446 §4.4.2); of those, what can't be read is left out.
-pub(crate) fn presented(chain: &[CertificateDer<'_>]) -> Result<Presented, Unreadable> {
+pub(crate) fn presented(chain: &[CertificateDer<'_>], from: IpAddr) -> Result<Presented, Unreadable> {
     let Some((end_entity, others)) = chain.split_first() else { return Ok(Presented::Nobody) };
     let end_entity = Certificate::from_der(end_entity).map_err(|_| Unreadable)?;
     let others = others.iter().filter_map(|der| Certificate::from_der(der).ok()).collect();
-    Ok(Presented::Certificate(Holder::new(end_entity, others)))
+    Ok(Presented::Certificate(Holder::new(end_entity, others).coming_from(from)))
 }
 
 /// A certificate, as an error of the handshake if it can't be read.

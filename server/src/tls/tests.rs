@@ -14,6 +14,9 @@ use super::*;
 use crate::own::{self, Own};
 use crate::testing::{at, made};
 
+/// Where every client is.
+const HERE: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
 /// A client that speaks `versions` and shows the certificate of one of our own with the key of another.
 fn client(
     versions: &[&'static SupportedProtocolVersion],
@@ -66,7 +69,7 @@ fn fingerprint(presented: &Presented) -> Option<String> {
 }
 
 fn who(server: &ServerConnection) -> Option<String> {
-    fingerprint(&presented(server.peer_certificates().unwrap_or_default()).unwrap())
+    fingerprint(&presented(server.peer_certificates().unwrap_or_default(), HERE).unwrap())
 }
 
 fn pki(directory: &Path) -> Pki {
@@ -169,6 +172,6 @@ fn the_services_certificate_is_made_anew_when_its_files_are_gone() {
 
 #[test]
 fn what_cannot_be_read_is_nobodys_certificate() {
-    assert!(presented(&[CertificateDer::from(vec![0x30, 0])]).is_err());
-    assert!(matches!(presented(&[]), Ok(Presented::Nobody)));
+    assert!(presented(&[CertificateDer::from(vec![0x30, 0])], HERE).is_err());
+    assert!(matches!(presented(&[], HERE), Ok(Presented::Nobody)));
 }

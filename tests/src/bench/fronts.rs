@@ -55,8 +55,10 @@ impl Acme {
             set(&sandbox, key, value);
         }
         front.render(&sandbox, &[]);
-        front.start();
+        // HAProxy looks for a node that was away only every five seconds.
         let service = Service::start(&sandbox);
+        front.start();
+        sandbox.pki(["haproxy", "sync"]).success();
         Acme { pebble, sandbox, front, _service: service }
     }
 

@@ -286,12 +286,12 @@ fn nobody_renews_another_ones_rights_into_their_own_hands() {
     let (old, certificate) = pki.issue("boss", "web", Reach::Everything);
     add(&pki, &certificate, Rights::FULL, &admin()).unwrap();
     let head = pki.store.head();
-    let thief = Peer::Certificate { fingerprint: stranger("thief").fingerprint(), name: None };
+    let thief = Peer::Certificate { fingerprint: stranger("thief").fingerprint(), name: None, from: None };
     let widened = change_error(renew(&pki, &old, &thief, &restricted()));
     assert!(matches!(widened, ChangeError::Widens { .. }), "{widened}");
     assert_eq!(pki.store.head(), head, "nothing was issued either");
     // Its own holder renews it, restricted or not.
-    let itself = Peer::Certificate { fingerprint: certificate.fingerprint(), name: None };
+    let itself = Peer::Certificate { fingerprint: certificate.fingerprint(), name: None, from: None };
     let new = renew(&pki, &old, &itself, &restricted()).unwrap();
     assert_eq!(pki.admit(&new, &Settings::default()).unwrap().rights(), &Rights::FULL);
 }
@@ -405,7 +405,7 @@ proptest! {
                     let by_the_peer = matches!(step, Step::Renew(_));
                     let fingerprint = all[2].certificate.fingerprint();
                     let (peer, cause) = match by_the_peer {
-                        true => (Peer::Certificate { fingerprint, name: None }, restricted()),
+                        true => (Peer::Certificate { fingerprint, name: None, from: None }, restricted()),
                         false => (Peer::InProcess, admin()),
                     };
                     if let Ok(certificate) = renew(&pki, &all[at].record, &peer, &cause) {

@@ -72,7 +72,7 @@ impl Gate {
         let rests_on = RestsOn::nothing()
             .and(Denial::key(&Id::Certificate(*fingerprint)), None)
             .and(Denial::key(&Id::Key(*holder.key())), None);
-        let peer = Peer::Certificate { fingerprint: *fingerprint, name };
+        let peer = Peer::Certificate { fingerprint: *fingerprint, name, from: holder.from() };
         Ok(Renewer { peer, record: found.record, rests_on })
     }
 }

@@ -254,7 +254,8 @@ pub fn admit_holder(
     verified: &Verified,
     now: OffsetDateTime,
 ) -> Result<Batch, ChangeError> {
-    let who = crate::peer::Peer::Certificate { fingerprint: *holder.fingerprint(), name: None };
+    let (fingerprint, from) = (*holder.fingerprint(), holder.from());
+    let who = crate::peer::Peer::Certificate { fingerprint, name: None, from };
     let cause = Cause { who: who.to_string(), may_give: Rights::FULL, rests_on: verified.rests_on.clone() };
     let wish = Wish { name: None, rights: Rights::FULL, origin: Origin::Passphrase };
     add_certificate(state, holder, &vetted.without_lifting(), &wish, &cause, now)

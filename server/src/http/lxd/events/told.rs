@@ -147,7 +147,14 @@ fn field<'a>(what: &'a str, name: &str) -> Option<&'a str> {
 fn requestor(who: &str) -> Value {
     let (protocol, name) = who.split_once(':').unwrap_or(("", who));
     let protocol = if protocol == "local" { "unix" } else { protocol };
-    json!({"username": name, "protocol": protocol})
+    // What stands behind the bracket somebody chose.
+    let (whose, called) = name.find('(').map_or((name, ""), |at| name.split_at(at));
+    match whose.split_once('@') {
+        Some((whose, address)) => {
+            json!({"username": format!("{whose}{called}"), "protocol": protocol, "address": address})
+        }
+        None => json!({"username": name, "protocol": protocol}),
+    }
 }
 
 #[cfg(test)]
@@ -178,6 +185,9 @@ mod tests {
         assert_eq!(added["metadata"]["action"], "certificate-created");
         assert_eq!(added["metadata"]["source"], "/1.0/certificates/ab12");
         assert_eq!(added["metadata"]["requestor"], json!({"username": "1000(anna)", "protocol": "unix"}));
+        let from = of("tls:ff@192.0.2.7(x@y)", "trust remove x fingerprint=ab12").unwrap();
+        let expected = json!({"username": "ff(x@y)", "protocol": "tls", "address": "192.0.2.7"});
+        assert_eq!(from["metadata"]["requestor"], expected);
         // What somebody is called decides nothing.
         let named = of("tls:ff", "trust remove x fingerprint=00 fingerprint=ab12").unwrap();
         assert_eq!(named["metadata"]["source"], "/1.0/certificates/ab12");
