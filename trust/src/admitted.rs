@@ -99,7 +99,7 @@ impl Admitted {
                 self.rights.scope.clone(),
                 self.rests_on.clone(),
             )),
-            false => Err(Forbidden { peer: self.peer.clone(), action, rights: self.rights.clone() }),
+            false => Err(Forbidden { peer: Box::new(self.peer.clone()), action, rights: self.rights.clone() }),
         }
     }
 }
@@ -109,7 +109,7 @@ impl Admitted {
 #[error("{peer} may not {action}: it is trusted as {rights}")]
 pub struct Forbidden {
     /// Who asked.
-    pub peer: Peer,
+    pub peer: Box<Peer>,
     /// For what.
     pub action: Action,
     /// What it may do.
