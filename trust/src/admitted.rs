@@ -99,7 +99,9 @@ impl Admitted {
                 self.rights.scope.clone(),
                 self.rests_on.clone(),
             )),
-            false => Err(Forbidden { peer: Box::new(self.peer.clone()), action, rights: self.rights.clone() }),
+            false => {
+                Err(Forbidden { peer: Box::new(self.peer.clone()), action, rights: self.rights.clone() })
+            }
         }
     }
 }
