@@ -53,7 +53,7 @@ impl LocalSocket {
         let failed = |source| Error::Socket { path: path.to_owned(), source };
         make_way(path)?;
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let nursery = Nursery::make(parent).map_err(failed)?;
+        let nursery = Nursery::make(parent, path).map_err(failed)?;
         let made = nursery.path.join("s");
         let reach = reach(&made).map_err(failed)?;
         let listener = UnixListener::bind(&reach.path).map_err(failed)?;
@@ -129,16 +129,18 @@ struct Nursery {
 }
 
 impl Nursery {
-    fn make(parent: &Path) -> io::Result<Nursery> {
-        for attempt in 0..100 {
-            let path = parent.join(format!(".socket-{}-{attempt}", std::process::id()));
-            match fs::DirBuilder::new().mode(0o700).create(&path) {
-                Ok(()) => return Ok(Nursery { path }),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
-                Err(error) => return Err(error),
-            }
+    /// Where `socket` is made. Only one service at a time makes it, so that what is there was left by one that
+    /// was killed; what somebody else put there is not touched.
+    fn make(parent: &Path, socket: &Path) -> io::Result<Nursery> {
+        let name = socket.file_name().unwrap_or_default().to_string_lossy();
+        let path = parent.join(format!(".socket-{name}"));
+        let ours =
+            |found: &fs::Metadata| found.is_dir() && found.uid() == rustix::process::geteuid().as_raw();
+        if fs::symlink_metadata(&path).is_ok_and(|found| ours(&found)) {
+            drop(Nursery { path: path.clone() });
         }
-        Err(io::Error::new(io::ErrorKind::AlreadyExists, "too many leftovers beside the socket"))
+        fs::DirBuilder::new().mode(0o700).create(&path)?;
+        Ok(Nursery { path })
     }
 }
 
@@ -205,6 +207,22 @@ mod tests {
         fs::write(&path, "precious").unwrap();
         assert!(matches!(LocalSocket::bind(&path, SocketMode::Owner), Err(Error::NotASocket { .. })));
         assert_eq!(fs::read(&path).unwrap(), b"precious");
+    }
+
+    #[tokio::test]
+    async fn what_a_killed_service_left_is_cleared_away_and_what_others_put_there_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pki.socket");
+        let left = dir.path().join(".socket-pki.socket");
+        fs::create_dir(&left).unwrap();
+        drop(std::os::unix::net::UnixListener::bind(left.join("s")).unwrap());
+        drop(LocalSocket::bind(&path, SocketMode::Owner).unwrap());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+        let elsewhere = tempfile::tempdir().unwrap();
+        fs::write(elsewhere.path().join("s"), "precious").unwrap();
+        std::os::unix::fs::symlink(elsewhere.path(), &left).unwrap();
+        assert!(matches!(LocalSocket::bind(&path, SocketMode::Owner), Err(Error::Socket { .. })));
+        assert_eq!(fs::read(elsewhere.path().join("s")).unwrap(), b"precious");
     }
 
     #[tokio::test]
