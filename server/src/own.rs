@@ -169,7 +169,7 @@ pub(crate) fn trust_operator(pki: &Pki, now: OffsetDateTime) -> Result<(), Error
     let holder = Holder::new(certificate, Vec::new());
     let admitted = Admitted::in_process();
     let who = admitted.peer().to_string();
-    let cause = Cause { who, may_give: admitted.rights().clone(), rests_on: RestsOn::nothing() };
+    let cause = Cause { who, may_give: admitted.held().clone(), rests_on: RestsOn::nothing() };
     again(|| {
         let vetted = match pki.gate().vet(&holder, &pki.settings()?.trust(), now) {
             Err(trust::Error::Refused(refusal)) => {

@@ -212,7 +212,7 @@ impl World {
     fn rights(&self, presented: &Presented, trust_ca: TrustCa) -> Option<Rights> {
         let settings = Settings { trust_ca, ..Settings::default() };
         let admitted = self.pki.gate().admit(presented, &settings, at(self.now)).ok()?;
-        Some(admitted.rights().clone())
+        admitted.rights().cloned()
     }
 
     fn entry(&self, which: usize) -> Option<Arc<Versioned<Entry>>> {

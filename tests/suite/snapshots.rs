@@ -110,6 +110,12 @@ fn who_is_trusted_and_what_was_done_about_it() {
     both(&sandbox, "trust_list", &["trust", "list"]);
     both(&sandbox, "trust_show", &["trust", "show", "laptop"]);
     both(&sandbox, "project_list", &["project", "list"]);
+    both(&sandbox, "group_create", &["group", "create", "web-team"]);
+    both(&sandbox, "group_grant", &["group", "grant", "web-team", "issue:web", "view"]);
+    let words = ["group", "map", "web-team", "Anna@Example.com", "--provider-group", "Web Admins"];
+    both(&sandbox, "group_map", &words);
+    both(&sandbox, "group_deny", &["group", "deny", "bob@example.com"]);
+    both(&sandbox, "group_list", &["group", "list"]);
     seen(&sandbox, "trust_remove", sandbox.pki(["trust", "remove", "laptop", "--revoke"]));
     seen(&sandbox, "trust_add_revoked", sandbox.pki(["trust", "add", "alice.crt"]));
     seen(&sandbox, "trust_add_token_off", sandbox.pki(["trust", "add", "bert"]));

@@ -14,6 +14,7 @@ use ca::records::RestsOn;
 use crate::entry::{EntryName, Origin};
 use crate::permit::Permit;
 use crate::rights::Rights;
+use crate::role::Held;
 
 pub use entries::{Edit, Vetted, add_certificate, add_user, edit, trust_issued};
 pub use removal::{Removal, deny, remove};
@@ -21,6 +22,7 @@ pub use replacement::{Replacer, replace_certificate};
 pub use select::select;
 
 pub(crate) use entries::{Lifting, put_entry};
+pub(crate) use removal::put_denials;
 
 pub mod renewal;
 
@@ -30,7 +32,7 @@ pub struct Cause {
     /// As the audit trail says it.
     pub who: String,
     /// The most that they can give to others.
-    pub may_give: Rights,
+    pub may_give: Held,
     /// The records by which they may.
     pub rests_on: RestsOn,
 }
@@ -39,7 +41,7 @@ impl From<&Permit> for Cause {
     fn from(permit: &Permit) -> Cause {
         Cause {
             who: permit.peer().to_string(),
-            may_give: Rights::client(permit.scope().clone()),
+            may_give: permit.held().clone(),
             rests_on: permit.rests_on().clone(),
         }
     }
@@ -97,7 +99,7 @@ pub enum ChangeError {
         /// What would be given.
         wanted: Rights,
         /// What they have.
-        has: Rights,
+        has: Box<Held>,
     },
     /// The certificate's key is not one to rely on.
     #[error("the client's key is too weak")]
@@ -116,7 +118,7 @@ impl Cause {
             false => Err(ChangeError::Widens {
                 who: self.who.clone(),
                 wanted: wanted.clone(),
-                has: self.may_give.clone(),
+                has: Box::new(self.may_give.clone()),
             }),
         }
     }

@@ -10,8 +10,10 @@ use store::Versioned;
 use time::OffsetDateTime;
 
 use crate::entry::{Denial, Entry, Origin, Subject};
+use crate::person::Person;
 use crate::presented::LocalUser;
 use crate::rights::{Rights, Scope};
+use crate::role::{Held, Permissions};
 use crate::settings::{PkiMode, Settings, TrustCa};
 
 pub use refusal::Refusal;
@@ -23,8 +25,10 @@ pub struct Case<'a> {
     pub who: Who<'a>,
     /// The entry of this certificate or user.
     pub entry: Option<&'a Versioned<Entry>>,
-    /// The denial of this certificate, its key or this user.
+    /// The denial of this certificate, its key, this person or this user.
     pub denial: Option<&'a Versioned<Denial>>,
+    /// What the groups of this person permit; nothing for all others.
+    pub permissions: Permissions,
     /// What our own authorities say of the certificate.
     pub ours: Word,
     /// What the imported authorities say of it.
@@ -50,6 +54,8 @@ pub enum Who<'a> {
     Local(&'a LocalUser),
     /// Someone who showed nothing.
     Nobody,
+    /// Whom the identity provider vouches for.
+    Person(&'a Person),
 }
 
 /// What authorities say of a certificate at the moment of a request.
@@ -86,13 +92,15 @@ pub enum Way {
     Ours,
     /// As root, as the service's own user, or as the service itself.
     Owner,
+    /// As a person, by a token of the identity provider.
+    Provider,
 }
 
 /// What a peer is granted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
     /// What it may do.
-    pub rights: Rights,
+    pub held: Held,
     /// How it came in.
     pub way: Way,
 }
@@ -105,7 +113,7 @@ pub(crate) const ROOT: u32 = 0;
 /// # Errors
 /// Why it is not.
 pub fn decide(case: &Case<'_>, now: OffsetDateTime) -> Result<Grant, Refusal> {
-    let owner = Grant { rights: Rights::FULL, way: Way::Owner };
+    let owner = Grant { held: Held::FULL, way: Way::Owner };
     match case.who {
         Who::Nobody => return Err(Refusal::Nobody),
         Who::InProcess => return Ok(owner),
@@ -113,12 +121,19 @@ pub fn decide(case: &Case<'_>, now: OffsetDateTime) -> Result<Grant, Refusal> {
         Who::Local(user) if user.uid == ROOT || user.uid == case.owner => return Ok(owner),
         Who::Local(user) => vet_user(case, user)?,
         Who::Certificate(certificate) => vet(case, certificate, now)?,
+        // People show no certificate: PKI mode says nothing of them. Somebody new holds nothing.
+        Who::Person(_) => {
+            return match case.denial {
+                Some(denial) => Err(Refusal::PersonRemoved { name: denial.record.name.clone() }),
+                None => Ok(Grant { held: Held::Permissions(case.permissions.clone()), way: Way::Provider }),
+            };
+        }
     }
     // An entry decides alone: under trust_ca_certificates too it keeps its restriction.
     if let Some(Versioned { record: entry, .. }) = case.entry {
-        return Ok(Grant { rights: entry.rights.clone(), way: Way::Entry(entry.origin) });
+        return Ok(Grant { held: Held::Rights(entry.rights.clone()), way: Way::Entry(entry.origin) });
     }
-    let signed = |scope: &Scope, way| Ok(Grant { rights: Rights::client(scope.clone()), way });
+    let signed = |scope: &Scope, way| Ok(Grant { held: Held::Rights(Rights::client(scope.clone())), way });
     match (case.who, case.settings.trust_ca, &case.imported, &case.ours) {
         (Who::Local(_), _, _, _) => Err(Refusal::NotAuthenticated),
         (_, TrustCa::EntryNeeded, _, _) => Err(Refusal::Stranger),

@@ -13,6 +13,7 @@ use ca::cert::{Certificate, CertificateError, Fingerprint};
 use minicbor::{Decode, Encode};
 use store::{Format, Key, Record, Table};
 
+use crate::person::PersonId;
 use crate::rights::Rights;
 
 pub use name::{EntryName, EntryNameError};
@@ -68,16 +69,19 @@ pub enum Id {
     Certificate(Fingerprint),
     /// Every certificate of a key; denials only.
     Key(KeyDigest),
+    /// A person by their address or subject; denials only.
+    Person(PersonId),
     /// A user of this machine.
     User(u32),
 }
 
 impl Id {
-    /// The last part of the record's key: `certificate-…`, `key-…` or `user-…`.
+    /// The last part of the record's key: `certificate-…`, `key-…`, `person-…` or `user-…`.
     pub(crate) fn part(&self) -> String {
         match self {
             Id::Certificate(fingerprint) => format!("certificate-{fingerprint}"),
             Id::Key(digest) => format!("key-{digest}"),
+            Id::Person(person) => format!("person-{person}"),
             Id::User(uid) => format!("user-{uid}"),
         }
     }
@@ -89,6 +93,7 @@ impl Id {
         let id = match kind {
             "certificate" => Id::Certificate(rest.parse().ok()?),
             "key" => Id::Key(rest.parse().ok()?),
+            "person" => Id::Person(rest.parse().ok()?),
             "user" => Id::User(rest.parse().ok()?),
             _ => return None,
         };
@@ -249,7 +254,7 @@ impl Entry {
     }
 }
 
-/// The record `denied/ID`: this certificate, key or user is not let in, whatever else speaks for it.
+/// The record `denied/ID`: this certificate, key, person or user is not let in, whatever else speaks for it.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Denial {
     /// What the removed entry was called.
@@ -285,13 +290,14 @@ mod tests {
         for id in [
             Id::Certificate(fingerprint),
             Id::Key(KeyDigest::from_bytes([1; 32])),
+            Id::Person(PersonId::of("anna@example.com")),
             Id::User(0),
             Id::User(u32::MAX),
         ] {
             assert_eq!(Id::from_key(&Entry::key(&id)), Some(id));
         }
         let upper = format!("certificate-{}", fingerprint.to_string().to_uppercase());
-        for stray in ["", "user-", "user-01", "user-+1", "group-1", "key-ab", &upper] {
+        for stray in ["", "user-", "user-01", "user-+1", "group-1", "key-ab", "person-x", &upper] {
             assert_eq!(Id::from_key(&Table::<Entry>::key(stray)), None, "{stray}");
         }
     }

@@ -6,6 +6,7 @@ use store::{Contention, Key, Sequence};
 use crate::authority::{ImportError, ListError};
 use crate::change::ChangeError;
 use crate::decide::Refusal;
+use crate::group::GroupError;
 use crate::local::passphrase::PassphraseError;
 use crate::token::TokenError;
 
@@ -36,6 +37,9 @@ pub enum Error {
         /// How often it was tried.
         attempts: u32,
     },
+    /// A group can't be changed like that.
+    #[error(transparent)]
+    Group(#[from] GroupError),
     /// A certificate can't be an authority.
     #[error(transparent)]
     Import(#[from] ImportError),

@@ -24,10 +24,13 @@ use crate::change::{Lifting, Vetted};
 use crate::decide::{Case, Grant, Imported, Refusal, Way, Who, Word, decide, vet};
 use crate::entry::{Denial, Entry, Id, KeyDigest};
 use crate::error::Error;
+use crate::group;
 use crate::local::user_id;
 use crate::peer::Peer;
+use crate::person::Person;
 use crate::presented::{Evidence, Holder, Issued, LocalUser, Presented};
 use crate::rights::{ProjectName, Scope};
+use crate::role::Permissions;
 use crate::set::{State, TrustSet};
 use crate::settings::Settings;
 
@@ -82,6 +85,7 @@ impl Gate {
             Presented::Nobody => Err(Refusal::Nobody.into()),
             Presented::Local(user) => self.admit_user(user, settings, now),
             Presented::Certificate(holder) => self.admit_holder(holder, settings, now),
+            Presented::Person(person) => self.admit_person(person, settings, now),
         }
     }
 
@@ -99,7 +103,7 @@ impl Gate {
             Presented::Certificate(holder) => {
                 self.with_case(holder, settings, now, |case, _, _| Ok(decide(case, now).map(drop)?))
             }
-            Presented::InProcess | Presented::Local(_) | Presented::Nobody => {
+            Presented::InProcess | Presented::Local(_) | Presented::Nobody | Presented::Person(_) => {
                 self.admit(presented, settings, now).map(drop)
             }
         }
@@ -116,6 +120,7 @@ impl Gate {
             who: Who::Local(user),
             entry: None,
             denial: None,
+            permissions: Permissions::new(),
             ours: Word::Nothing,
             imported: Word::Nothing,
             failure: None,
@@ -134,10 +139,36 @@ impl Gate {
         let grant = decide(&case, now)?;
         let rests_on = match grant.way {
             Way::Owner => RestsOn::nothing(),
-            Way::Entry(_) | Way::Imported | Way::Ours => RestsOn::nothing()
+            Way::Entry(_) | Way::Imported | Way::Ours | Way::Provider => RestsOn::nothing()
                 .and(Entry::key(&id), entry.map(|entry| entry.version))
                 .and(Denial::key(&id), None),
         };
+        Ok(Admitted::new(peer, grant, rests_on))
+    }
+
+    fn admit_person(
+        &self,
+        person: &Person,
+        settings: &Settings,
+        now: OffsetDateTime,
+    ) -> Result<Admitted, Error> {
+        let state = self.set.now()?;
+        let (permissions, rests_on) = group::permitted(&state, person);
+        let denial = person.names().find_map(|id| state.denial(&Id::Person(id)));
+        let case = Case {
+            who: Who::Person(person),
+            entry: None,
+            denial: denial.map(AsRef::as_ref),
+            permissions,
+            ours: Word::Nothing,
+            imported: Word::Nothing,
+            failure: None,
+            authorities: Imported::None,
+            settings: *settings,
+            owner: self.owner,
+        };
+        let grant = decide(&case, now)?;
+        let peer = Peer::Person { name: ca::cert::printable(person.name()) };
         Ok(Admitted::new(peer, grant, rests_on))
     }
 
@@ -199,6 +230,7 @@ impl Gate {
             who: Who::Certificate(holder.certificate()),
             entry: state.entry_of(holder.fingerprint()).map(AsRef::as_ref),
             denial: state.denial_of(holder.fingerprint(), holder.key()).map(AsRef::as_ref),
+            permissions: Permissions::new(),
             ours: self.ours(holder, &evidence, now)?,
             failure: evidence.failure.as_ref(),
             imported: self.imported(&evidence, &state, settings, now),

@@ -7,7 +7,7 @@
 //!
 //! [`decide()`] is the decision itself: pure, and one screen long. Around it: what it rests on
 //! ([`TrustSet`]), who is trusted by name ([`entry`]), which authorities' signatures count
-//! ([`authority`]), and the ways in ([`token`], [`local`]). Every change
+//! ([`authority`]), what people may do ([`group`]), and the ways in ([`token`], [`local`]). Every change
 //! ([`change`]) is read, decided and committed; functions here return the batch.
 //!
 //! Whoever is not named here is refused; there is no default that permits. What this crate refuses to
@@ -20,12 +20,15 @@ mod decide;
 pub mod entry;
 mod error;
 mod gate;
+pub mod group;
 pub mod local;
 mod peer;
 mod permit;
+pub mod person;
 mod presented;
 pub mod project;
 pub mod rights;
+pub mod role;
 mod set;
 pub mod settings;
 pub mod token;
@@ -42,6 +45,7 @@ pub use gate::{Gate, Renewer};
 pub use local::user_name;
 pub use peer::Peer;
 pub use permit::{Action, Denied, Permit, owner_only};
+pub use person::Person;
 pub use presented::{Holder, LocalUser, Presented};
 pub use set::{State, TrustSet};
 pub use settings::Settings;

@@ -31,11 +31,16 @@ pub enum Peer {
     },
     /// Someone who showed nothing.
     Nobody,
+    /// Whom the identity provider vouches for.
+    Person {
+        /// Their e-mail address if the provider says that it is theirs, else the subject.
+        name: String,
+    },
 }
 
 impl fmt::Display for Peer {
     /// As the audit trail names it: `service`, `local:1000(anna)`, `local:1000`, `tls:4f1c…@192.0.2.7(web-1)`,
-    /// `anonymous`. The name comes last: it may be anybody's choice.
+    /// `oidc:anna@example.com`, `anonymous`. The name comes last: it may be anybody's choice.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Peer::Certificate { fingerprint, name, from } => {
@@ -49,6 +54,7 @@ impl fmt::Display for Peer {
             Peer::Local { uid, name: Some(name) } => write!(f, "local:{uid}({name})"),
             Peer::Local { uid, name: None } => write!(f, "local:{uid}"),
             Peer::Nobody => f.write_str("anonymous"),
+            Peer::Person { name } => write!(f, "oidc:{name}"),
         }
     }
 }
@@ -64,6 +70,8 @@ mod tests {
         let certificate = |name| Peer::Certificate { fingerprint, name, from: None };
         assert_eq!(Peer::InProcess.to_string(), "service");
         assert_eq!(Peer::Nobody.to_string(), "anonymous");
+        let anna = Peer::Person { name: "anna@example.com".into() };
+        assert_eq!(anna.to_string(), "oidc:anna@example.com");
         assert_eq!(Peer::Local { uid: 7, name: None }.to_string(), "local:7");
         assert_eq!(Peer::Local { uid: 7, name: Some("anna".into()) }.to_string(), "local:7(anna)");
         assert_eq!(certificate(None).to_string(), format!("tls:{hex}"));

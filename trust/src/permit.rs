@@ -7,6 +7,7 @@ use ca::records::RestsOn;
 use crate::decide::ROOT;
 use crate::peer::Peer;
 use crate::rights::Scope;
+use crate::role::Held;
 
 /// What is asked for: the kinds of operation that may one day be given to different peers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -76,12 +77,18 @@ pub struct Permit {
     peer: Peer,
     action: Action,
     scope: Scope,
+    held: Held,
     rests_on: RestsOn,
 }
 
 impl Permit {
-    pub(crate) fn granted(peer: Peer, action: Action, scope: Scope, rests_on: RestsOn) -> Permit {
-        Permit { peer, action, scope, rests_on }
+    pub(crate) fn granted(peer: Peer, action: Action, scope: Scope, held: Held, rests_on: RestsOn) -> Permit {
+        Permit { peer, action, scope, held, rests_on }
+    }
+
+    /// All that the peer holds: the most that it can give to others.
+    pub fn held(&self) -> &Held {
+        &self.held
     }
 
     /// Where: a restricted peer's permit extends to its projects alone.
@@ -127,10 +134,10 @@ pub fn owner_only(peer: &Peer, action: Action, owner: u32) -> Result<Permit, Den
     let trusted = match peer {
         Peer::InProcess => true,
         Peer::Local { uid, name: _ } => *uid == owner || *uid == ROOT,
-        Peer::Certificate { .. } | Peer::Nobody => false,
+        Peer::Certificate { .. } | Peer::Nobody | Peer::Person { .. } => false,
     };
     match trusted {
-        true => Ok(Permit::granted(peer.clone(), action, Scope::Everything, RestsOn::nothing())),
+        true => Ok(Permit::granted(peer.clone(), action, Scope::Everything, Held::FULL, RestsOn::nothing())),
         false => Err(Denied { peer: peer.clone(), action, owner }),
     }
 }

@@ -14,6 +14,7 @@ use time::OffsetDateTime;
 
 use crate::authority::Link;
 use crate::entry::KeyDigest;
+use crate::person::Person;
 use crate::rights::ProjectName;
 
 /// What a peer showed.
@@ -27,6 +28,8 @@ pub enum Presented {
     Local(LocalUser),
     /// Nothing.
     Nobody,
+    /// A token of the identity provider, which was verified, or the session that it began.
+    Person(Person),
 }
 
 /// A user of this machine.

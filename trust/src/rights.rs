@@ -162,6 +162,17 @@ impl Scope {
         }
     }
 
+    /// This and the other together.
+    pub fn and(self, other: Scope) -> Scope {
+        match (self, other) {
+            (Scope::Projects(mut some), Scope::Projects(more)) => {
+                some.extend(more);
+                Scope::Projects(some)
+            }
+            (Scope::Everything, _) | (_, Scope::Everything) => Scope::Everything,
+        }
+    }
+
     /// Whether all of `other` lies within it.
     pub fn covers(&self, other: &Scope) -> bool {
         match (self, other) {

@@ -1,4 +1,4 @@
-//! All that trust rests on, in memory: entries, denials, authorities, projects.
+//! All that trust rests on, in memory: entries, denials, authorities, projects, groups.
 //!
 //! It is read once when it is opened and then follows the journal: before each answer it takes in what
 //! was committed since, so that a removal counts from the moment its commit returned. A record that it
@@ -15,6 +15,7 @@ use store::{Direction, Key, Record, Sequence, Store, Stored, Table, Version, Ver
 use crate::authority::{Authority, ListMemory};
 use crate::entry::{Denial, Entry, Id, KeyDigest};
 use crate::error::Error;
+use crate::group::{Group, GroupName};
 use crate::local::FirstUser;
 use crate::presented::Authorities;
 use crate::project::Project;
@@ -41,13 +42,21 @@ pub struct State {
     imported: BTreeMap<KeyDigest, Arc<Versioned<Authority>>>,
     memories: HashMap<KeyDigest, Arc<Versioned<ListMemory>>>,
     projects: BTreeMap<ProjectName, Arc<Versioned<Project>>>,
+    groups: BTreeMap<GroupName, Arc<Versioned<Group>>>,
     first_user: Option<Versioned<FirstUser>>,
     authorities: Arc<Authorities>,
 }
 
 /// The trees whose records the set holds.
-const TREES: [&str; 6] =
-    [Entry::TREE, Denial::TREE, Authority::TREE, ListMemory::TREE, Project::TREE, FirstUser::TREE];
+const TREES: [&str; 7] = [
+    Entry::TREE,
+    Denial::TREE,
+    Authority::TREE,
+    ListMemory::TREE,
+    Project::TREE,
+    FirstUser::TREE,
+    Group::TREE,
+];
 
 impl TrustSet {
     /// Reads what `store` holds.
@@ -147,6 +156,16 @@ impl State {
         self.projects.values()
     }
 
+    /// A group of people.
+    pub fn group(&self, name: &GroupName) -> Option<&Arc<Versioned<Group>>> {
+        self.groups.get(name)
+    }
+
+    /// Every group, by name.
+    pub fn groups(&self) -> impl Iterator<Item = &Arc<Versioned<Group>>> {
+        self.groups.values()
+    }
+
     /// Who was the first other user to connect, once there was one.
     pub fn first_user(&self) -> Option<&Versioned<FirstUser>> {
         self.first_user.as_ref()
@@ -223,6 +242,13 @@ impl State {
                 self.projects.insert(project(&key)?, Arc::new(Table::decode(stored)?));
             }
             FirstUser::TREE => self.first_user = Some(Table::decode(stored)?),
+            Group::TREE => {
+                let group = Table::<Group>::decode(stored)?;
+                if Group::key(&group.record.name) != key {
+                    return Err(Error::StrayRecord { key });
+                }
+                self.groups.insert(group.record.name.clone(), Arc::new(group));
+            }
             _ => return Err(Error::StrayRecord { key }),
         }
         Ok(())
@@ -236,6 +262,7 @@ impl State {
             ListMemory::TREE => drop(self.memories.remove(&digest(key)?)),
             Project::TREE => drop(self.projects.remove(&project(key)?)),
             FirstUser::TREE => self.first_user = None,
+            Group::TREE => drop(self.groups.remove(&group(key)?)),
             _ => return Err(Error::StrayRecord { key: key.clone() }),
         }
         Ok(())
@@ -290,6 +317,10 @@ fn digest(key: &Key) -> Result<KeyDigest, Error> {
 }
 
 fn project(key: &Key) -> Result<ProjectName, Error> {
+    text(key).and_then(|text| text.parse().ok()).ok_or_else(|| Error::StrayRecord { key: key.clone() })
+}
+
+fn group(key: &Key) -> Result<GroupName, Error> {
     text(key).and_then(|text| text.parse().ok()).ok_or_else(|| Error::StrayRecord { key: key.clone() })
 }
 

@@ -18,6 +18,7 @@ mod crl;
 mod doctor;
 mod enroll;
 mod export;
+mod group;
 mod haproxy;
 mod info;
 pub mod init;
@@ -67,6 +68,7 @@ pub enum Command {
     Ca(ca::Args),
     Trust(trust::Args),
     Project(project::Args),
+    Group(group::Args),
     Remote(remote::Args),
     Passwd(passwd::Args),
     Doctor(doctor::Args),
@@ -109,6 +111,7 @@ impl Command {
             Command::Ca(args) => ca::run(args, context),
             Command::Trust(args) => trust::run(args, context),
             Command::Project(args) => project::run(args, context),
+            Command::Group(args) => group::run(args, context),
             Command::Remote(args) => remote::run(args, context),
             Command::Passwd(args) => passwd::run(&args, context),
             Command::Backup(args) => backup::run(&args, context),

@@ -143,6 +143,7 @@ fn kind(error: &Error) -> ProblemKind {
 
 fn trust_kind(error: &trust::Error) -> ProblemKind {
     use trust::change::ChangeError;
+    use trust::group::GroupError;
     use trust::local::passphrase::PassphraseError;
     use trust::token::TokenError;
     match error {
@@ -158,7 +159,13 @@ fn trust_kind(error: &trust::Error) -> ProblemKind {
         }
         trust::Error::Change(ChangeError::NotFound { .. }) => ProblemKind::NotFound,
         trust::Error::Change(ChangeError::Denied { .. } | ChangeError::Widens { .. }) => ProblemKind::Denied,
+        trust::Error::Group(GroupError::Exists { .. } | GroupError::NotDenied { .. }) => {
+            ProblemKind::Conflict
+        }
+        trust::Error::Group(GroupError::NotFound { .. }) => ProblemKind::NotFound,
+        trust::Error::Group(GroupError::Widens { .. }) => ProblemKind::Denied,
         trust::Error::Change(_)
+        | trust::Error::Group(_)
         | trust::Error::Certificate(_)
         | trust::Error::Import(_)
         | trust::Error::List(_) => ProblemKind::Invalid,

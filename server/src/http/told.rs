@@ -79,5 +79,6 @@ fn named(presented: &Presented) -> String {
         Presented::InProcess => "the service".to_owned(),
         Presented::Local(user) => format!("uid {}", user.uid),
         Presented::Nobody => "nobody".to_owned(),
+        Presented::Person(person) => format!("person {}", ca::cert::printable(person.name())),
     }
 }

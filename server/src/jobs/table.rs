@@ -196,7 +196,7 @@ mod tests {
         let scope = |seconds| {
             let shown = Holder::new(own::in_place(&pki, Own::Operator).unwrap().unwrap(), Vec::new());
             let admitted = pki.admit(&Presented::Certificate(shown), at(seconds)).unwrap();
-            admitted.rights().scope.is_restricted()
+            admitted.rights().unwrap().scope.is_restricted()
         };
         assert!(!scope(1));
         let edit = TrustEdit {

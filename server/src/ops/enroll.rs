@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use trust::change::Cause;
 use trust::rights::{Rights, Scope};
+use trust::role::Held;
 use trust::token::{self, Claim, Purpose, Secret, TokenError};
 use trust::{Holder, Presented, Refusal, Renewer};
 use utoipa::ToSchema;
@@ -211,7 +212,7 @@ fn succession(
         reach: Reach::Everything,
     };
     let nothing = Rights::client(Scope::Projects(std::collections::BTreeSet::new()));
-    let cause = Cause { who, may_give: nothing, rests_on: renewer.rests_on().clone() };
+    let cause = Cause { who, may_give: Held::Rights(nothing), rests_on: renewer.rests_on().clone() };
     let issued = succeed(pki, record, Some(csr), by, renewer.peer(), &cause, now)?;
     let issuer = issued.certificate.issuer.parse().map_err(|_never| Error::Nameless)?;
     Ok(SelfRenewed::Renewed(Box::new(enrolled(pki, issued, &issuer)?)))

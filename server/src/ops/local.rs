@@ -59,6 +59,8 @@ pub struct PassphraseView {
 impl Operation for PassphraseSet {
     const NAME: &'static str = "passphrase-set";
     const ACTION: Action = Action::Trust;
+    // It lets in whom nobody names: `trust` alone, which gives no more than it has, is not enough.
+    const ALSO: &'static [Action] = &[Action::Configure];
     type Reply = PassphraseView;
 
     fn run(self, pki: &Pki, permit: &Permit, now: OffsetDateTime) -> Result<PassphraseView, Error> {
@@ -84,6 +86,8 @@ impl Operation for PassphraseSet {
 impl Operation for PassphraseShow {
     const NAME: &'static str = "passphrase-show";
     const ACTION: Action = Action::Trust;
+    // It lets in whom nobody names: `trust` alone, which gives no more than it has, is not enough.
+    const ALSO: &'static [Action] = &[Action::Configure];
     type Reply = PassphraseView;
 
     fn run(self, pki: &Pki, _: &Permit, _: OffsetDateTime) -> Result<PassphraseView, Error> {

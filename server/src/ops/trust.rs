@@ -1,4 +1,5 @@
-//! Who is trusted: entries, tokens, imported authorities, projects. `pki trust …`, `pki project …`.
+//! Who is trusted: entries, tokens, imported authorities, projects, groups. `pki trust …`, `pki project …`,
+//! `pki group …`.
 //!
 //! The crate `trust` decides each change and returns the batch; here it is asked, committed by the permit
 //! of whoever asks, and shown. Whoever is restricted sees what lies within their own projects and changes
@@ -9,6 +10,7 @@ pub mod authority;
 pub mod edit;
 pub mod enroll;
 mod error;
+pub mod group;
 pub mod list;
 pub mod project;
 pub(crate) mod reachable;

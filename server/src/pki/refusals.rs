@@ -136,7 +136,7 @@ fn about(presented: &Presented, error: &Error) -> Option<About> {
         },
         Error::Forbidden(forbidden) => Some(About::Known(
             forbidden.peer.to_string(),
-            format!("may not {}, is trusted as {}", forbidden.action, forbidden.rights),
+            format!("may not {}, is trusted as {}", forbidden.action, forbidden.held),
         )),
         Error::Denied(denied) => {
             Some(About::Known(denied.peer.to_string(), format!("may not {}", denied.action)))
@@ -171,6 +171,7 @@ fn shown(presented: &Presented) -> String {
         Presented::InProcess => Peer::InProcess,
         Presented::Local(user) => Peer::Local { uid: user.uid, name: user.name.clone() },
         Presented::Nobody => Peer::Nobody,
+        Presented::Person(person) => Peer::Person { name: ca::cert::printable(person.name()) },
     };
     peer.to_string()
 }

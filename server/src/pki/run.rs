@@ -47,7 +47,7 @@ impl Pki {
         let held = self.held_by(permit.rests_on());
         let held = match presented {
             Presented::Certificate(_) => held.held_by(&settings.trust_rests_on()),
-            Presented::InProcess | Presented::Local(_) | Presented::Nobody => held,
+            Presented::InProcess | Presented::Local(_) | Presented::Nobody | Presented::Person(_) => held,
         };
         match operation.run(&held, &permit, now) {
             Err(error) if error.is_withdrawn() => {

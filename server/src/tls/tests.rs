@@ -64,7 +64,7 @@ fn shake(
 fn fingerprint(presented: &Presented) -> Option<String> {
     match presented {
         Presented::Certificate(holder) => Some(holder.fingerprint().to_string()),
-        Presented::InProcess | Presented::Local(_) | Presented::Nobody => None,
+        Presented::InProcess | Presented::Local(_) | Presented::Nobody | Presented::Person(_) => None,
     }
 }
 

@@ -219,6 +219,7 @@ pub(crate) fn shown(entry: &Entry) -> String {
     match entry.id() {
         Id::Certificate(fingerprint) => format!("fingerprint={fingerprint}"),
         Id::Key(key) => format!("key={key}"),
+        Id::Person(person) => format!("person={person}"),
         Id::User(uid) => format!("local-user={uid}"),
     }
 }

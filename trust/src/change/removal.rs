@@ -99,7 +99,7 @@ pub fn deny(
 }
 
 /// Adds denials to a batch. One that is there already may be replaced: it says the same.
-pub(super) fn put_denials(batch: &mut Batch, ids: Vec<Id>, name: &str, now: OffsetDateTime) {
+pub(crate) fn put_denials(batch: &mut Batch, ids: Vec<Id>, name: &str, now: OffsetDateTime) {
     let denial =
         Denial { name: name.to_owned(), denied_by: batch.who.clone(), denied_at: now.unix_timestamp() };
     for id in ids {

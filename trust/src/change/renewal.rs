@@ -46,7 +46,7 @@ pub fn carry(
     let Some(entry) = state.entry_of(&old.0) else { return Ok(()) };
     let itself = match peer {
         Peer::Certificate { fingerprint, .. } => entry.record.fingerprints().contains(fingerprint),
-        Peer::InProcess | Peer::Local { .. } | Peer::Nobody => false,
+        Peer::InProcess | Peer::Local { .. } | Peer::Nobody | Peer::Person { .. } => false,
     };
     if !itself {
         cause.covers(&entry.record.rights)?;

@@ -38,6 +38,7 @@ fn candidate(entry: &Entry) -> String {
     match entry.id() {
         Id::Certificate(fingerprint) => format!("{} ({})", entry.name, &fingerprint.to_string()[..12]),
         Id::User(uid) => format!("{} (local user {uid})", entry.name),
+        Id::Person(person) => format!("{} ({person})", entry.name),
         Id::Key(key) => format!("{} ({key})", entry.name),
     }
 }

@@ -26,7 +26,11 @@ fn admin() -> Cause {
 }
 
 fn restricted() -> Cause {
-    Cause { who: "restricted".to_owned(), may_give: web(), rests_on: RestsOn::nothing() }
+    Cause {
+        who: "restricted".to_owned(),
+        may_give: crate::role::Held::Rights(web()),
+        rests_on: RestsOn::nothing(),
+    }
 }
 
 fn wish(rights: Rights) -> Wish {
@@ -80,7 +84,7 @@ fn renew_key(
     peer: &Peer,
     cause: &Cause,
 ) -> Result<Certificate, Error> {
-    let reach = if cause.may_give.scope.is_restricted() { Reach::Project } else { Reach::Everything };
+    let reach = if !cause.may_give.cover(&Rights::FULL) { Reach::Project } else { Reach::Everything };
     let by = Requester { reach, rests_on: cause.rests_on.clone(), ..Requester::local(&*cause.who) };
     let order: Order = order(&pki.store, old, key, by, NOW)?;
     let (policy, random) = (Policy::default(), SystemRandom::new());
@@ -100,7 +104,7 @@ fn a_certificate_is_added_once_and_by_whoever_may() {
     let widened = change_error(add(&pki, &anna, Rights::FULL, &restricted()));
     assert!(matches!(widened, ChangeError::Widens { .. }));
     add(&pki, &anna, web(), &restricted()).unwrap();
-    assert_eq!(pki.admit(&anna, &Settings::default()).unwrap().rights(), &web());
+    assert_eq!(pki.admit(&anna, &Settings::default()).unwrap().rights().unwrap(), &web());
     let again = change_error(add(&pki, &anna, Rights::FULL, &admin()));
     assert_eq!(again.to_string(), "Certificate already in trust store");
     let line = pki.store.follow(store::Sequence::ZERO, 100).unwrap().last().unwrap().what.clone();
@@ -125,7 +129,7 @@ fn a_removal_denies_until_it_is_added_again() {
     assert_eq!(refusal(pki.admit(&anna, &trusting)), removed, "its signature alone would do");
     assert_eq!(refusal(pki.gate.vet(&holder(&anna), &trusting, NOW)), removed);
     add(&pki, &anna, web(), &admin()).unwrap();
-    assert_eq!(pki.admit(&anna, &trusting).unwrap().rights(), &web());
+    assert_eq!(pki.admit(&anna, &trusting).unwrap().rights().unwrap(), &web());
     // Without an entry, by its signature alone.
     let bert = pki.client("bert");
     assert!(pki.admit(&bert, &trusting).is_ok());
@@ -245,7 +249,7 @@ fn a_renewal_takes_its_entry_along_in_one_batch() {
     add(&pki, &certificate, web(), &admin()).unwrap();
     let new = renew(&pki, &old, &Peer::InProcess, &admin()).unwrap();
     for certificate in [&certificate, &new] {
-        assert_eq!(pki.admit(certificate, &Settings::default()).unwrap().rights(), &web());
+        assert_eq!(pki.admit(certificate, &Settings::default()).unwrap().rights().unwrap(), &web());
     }
     let entries = pki.gate.set().now().unwrap().entries();
     assert_eq!(entries.len(), 1);
@@ -293,7 +297,7 @@ fn nobody_renews_another_ones_rights_into_their_own_hands() {
     // Its own holder renews it, restricted or not.
     let itself = Peer::Certificate { fingerprint: certificate.fingerprint(), name: None, from: None };
     let new = renew(&pki, &old, &itself, &restricted()).unwrap();
-    assert_eq!(pki.admit(&new, &Settings::default()).unwrap().rights(), &Rights::FULL);
+    assert_eq!(pki.admit(&new, &Settings::default()).unwrap().rights().unwrap(), &Rights::FULL);
 }
 
 #[test]
@@ -442,7 +446,7 @@ proptest! {
                     prop_assert!(outcome.is_err(), "{} is back", held.record.name);
                 }
                 if let Ok(admitted) = outcome {
-                    let within = web().cover(admitted.rights());
+                    let within = web().cover(admitted.rights().unwrap());
                     prop_assert!(within || !held.by_the_peer, "{admitted}");
                 }
             }
@@ -479,7 +483,7 @@ fn an_issued_certificate_is_trusted_in_the_batch_that_records_it() {
     assert!(matches!(widened, ChangeError::Widens { .. }));
     assert_eq!(ca::inventory::count(&pki.store).unwrap(), 0, "and it was not issued");
     let anna = issue("anna", web(), &restricted()).unwrap();
-    assert_eq!(pki.admit(&anna, &Settings::default()).unwrap().rights(), &web());
+    assert_eq!(pki.admit(&anna, &Settings::default()).unwrap().rights().unwrap(), &web());
     // Once removed, the key is back by an administrator's word alone.
     remove_word(&pki, "anna", None).unwrap();
     let denied = change_error(issue("again", web(), &restricted()));

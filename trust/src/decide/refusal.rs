@@ -54,6 +54,12 @@ pub enum Refusal {
         /// What the removed entry was called.
         name: String,
     },
+    /// A person who was denied.
+    #[error("{name} is denied until an administrator allows them again")]
+    PersonRemoved {
+        /// By which name.
+        name: String,
+    },
     /// A local user who was let in once and removed.
     #[error("the user {name} was removed and is denied until added again")]
     UserRemoved {
@@ -97,6 +103,7 @@ impl Refusal {
             | Refusal::Nobody
             | Refusal::NotSigned { .. }
             | Refusal::NotYetValid { .. }
+            | Refusal::PersonRemoved { .. }
             | Refusal::Revoked { .. }
             | Refusal::Stranger
             | Refusal::UnknownSerial { .. } => "not authorized",
@@ -114,6 +121,7 @@ impl Refusal {
             Refusal::NotAuthenticated => "not-authenticated",
             Refusal::NotSigned { .. } => "not-signed",
             Refusal::NotYetValid { .. } => "not-yet-valid",
+            Refusal::PersonRemoved { .. } => "person-removed",
             Refusal::Removed { .. } => "removed",
             Refusal::Revoked { .. } => "revoked",
             Refusal::Stranger => "stranger",

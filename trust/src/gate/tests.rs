@@ -33,7 +33,10 @@ fn strangers_are_refused_and_entries_let_in() {
     assert_eq!(refusal(pki.gate.admit(&Presented::Nobody, &AUTO, NOW)), Refusal::Nobody);
     pki.trust(&anna, Rights::client(web()));
     let admitted = pki.admit(&anna, &AUTO).unwrap();
-    assert_eq!((admitted.rights(), admitted.way()), (&Rights::client(web()), Way::Entry(Origin::Added)));
+    assert_eq!(
+        (admitted.rights().unwrap(), admitted.way()),
+        (&Rights::client(web()), Way::Entry(Origin::Added))
+    );
     assert_eq!(admitted.peer().to_string(), format!("tls:{}(anna)", anna.fingerprint()));
     // The same key in another certificate is another certificate.
     assert_eq!(refusal(pki.admit(&stranger("anna"), &AUTO)), Refusal::Stranger);
@@ -133,8 +136,9 @@ fn a_signature_alone_is_worth_what_its_authority_may_give() {
     let wide = pki.issue("wide", "default", Reach::Everything).1;
     let narrow = pki.issue("narrow", "default", Reach::Project).1;
     let other = pki.issue("other", "web", Reach::Everything).1;
-    let scope =
-        |certificate: &_, settings: &_| pki.admit(certificate, settings).map(|a| a.rights().scope.clone());
+    let scope = |certificate: &_, settings: &_| {
+        pki.admit(certificate, settings).map(|a| a.rights().unwrap().scope.clone())
+    };
     assert_eq!(refusal(scope(&wide, &AUTO)), Refusal::Stranger);
     assert_eq!(scope(&wide, &AUTO_CA).unwrap(), Scope::Everything);
     assert_eq!(scope(&narrow, &AUTO_CA).unwrap(), Scope::project(ProjectName::default_project()));
@@ -337,7 +341,7 @@ fn users_of_this_machine_are_root_the_owner_or_trusted() {
         crate::local::trust_user(&anna, None, Origin::Added, RestsOn::nothing(), &state, "test", NOW)
     };
     pki.store.commit(batch).unwrap();
-    assert_eq!(admit(1000, Some("anna")).unwrap().rights(), &Rights::FULL);
+    assert_eq!(admit(1000, Some("anna")).unwrap().rights().unwrap(), &Rights::FULL);
     assert!(admit(1000, None).is_ok());
     assert_eq!(refusal(admit(1000, Some("bert"))), Refusal::NotAuthenticated, "the id went to another");
     pki.deny(Id::User(1000));
@@ -433,7 +437,7 @@ proptest! {
                         && settings.pki_mode != PkiMode::Off
                         && (at < 2 || (at == 2 && imported));
                     prop_assert!(entries[at] || by_signature, "{at} {settings:?}");
-                    let scope = &admitted.rights().scope;
+                    let scope = &admitted.rights().unwrap().scope;
                     let most = if entries[at] { &web() } else { &given[at] };
                     prop_assert!(most.covers(scope), "{at} {scope}");
                     let required = settings.pki_mode == PkiMode::On

@@ -12,6 +12,7 @@ use crate::decide::ROOT;
 use crate::entry::{Id, KeyDigest, Origin};
 use crate::presented::Holder;
 use crate::rights::Rights;
+use crate::role::Held;
 use crate::set::State;
 
 /// What is known about a file before it is read, of the open descriptor itself.
@@ -149,7 +150,7 @@ pub fn wish() -> Wish {
 pub fn cause() -> Cause {
     Cause {
         who: "file:authenticated-certs/clients.pem".to_owned(),
-        may_give: Rights::FULL,
+        may_give: Held::FULL,
         rests_on: RestsOn::nothing(),
     }
 }

@@ -23,6 +23,7 @@ use crate::entry::{Denial, Origin};
 use crate::error::Error;
 use crate::presented::{Holder, LocalUser};
 use crate::rights::Rights;
+use crate::role::Held;
 use crate::set::State;
 use crate::settings::PassphraseRemote;
 
@@ -256,7 +257,7 @@ pub fn admit_holder(
 ) -> Result<Batch, ChangeError> {
     let (fingerprint, from) = (*holder.fingerprint(), holder.from());
     let who = crate::peer::Peer::Certificate { fingerprint, name: None, from };
-    let cause = Cause { who: who.to_string(), may_give: Rights::FULL, rests_on: verified.rests_on.clone() };
+    let cause = Cause { who: who.to_string(), may_give: Held::FULL, rests_on: verified.rests_on.clone() };
     let wish = Wish { name: None, rights: Rights::FULL, origin: Origin::Passphrase };
     add_certificate(state, holder, &vetted.without_lifting(), &wish, &cause, now)
 }

@@ -10,6 +10,7 @@ use crate::change::{Cause, ChangeError, Vetted, Wish, put_entry, trust_issued};
 use crate::entry::{Denial, EntryName, Id, KeyDigest, Origin};
 use crate::error::Error;
 use crate::presented::Holder;
+use crate::role::Held;
 use crate::set::State;
 
 /// What a redemption comes to.
@@ -125,7 +126,7 @@ impl Claim {
                 // Whoever made the token had these rights to give when they made it.
                 let cause = Cause {
                     who: token.created_by.clone(),
-                    may_give: rights.clone(),
+                    may_give: Held::Rights(rights.clone()),
                     rests_on: RestsOn::nothing(),
                 };
                 trust_issued(batch, state, certificate, &wish, &cause, now)

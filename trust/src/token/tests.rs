@@ -7,6 +7,7 @@ use crate::change::{ChangeError, Vetted};
 use crate::entry::{Id, KeyDigest, Origin};
 use crate::presented::Holder;
 use crate::rights::{ClientType, Scope};
+use crate::role::Held;
 use crate::settings::{PkiMode, Settings};
 use crate::testing::*;
 use crate::{Admitted, Refusal};
@@ -86,7 +87,7 @@ fn a_token_lets_one_certificate_in_with_what_travels_with_it() {
     let certificate = stranger("whoever");
     redeem_now(&pki, &wire.secret, &holder(&certificate), NOW).unwrap();
     let admitted = pki.admit(&certificate, &Settings::default()).unwrap();
-    assert_eq!(admitted.rights(), &web());
+    assert_eq!(admitted.rights().unwrap(), &web());
     let entry = pki.gate.set().now().unwrap().entry_of(&certificate.fingerprint()).cloned().unwrap();
     assert_eq!((entry.record.name.as_str(), entry.record.origin), ("alice", Origin::Token));
     // Used is unknown (T2), for the same certificate and for another.
@@ -179,7 +180,7 @@ fn one_who_is_trusted_already_takes_the_token_and_gains_nothing() {
     let wire = trust(&pki, "alice", None);
     let redeemed = redeem_now(&pki, &wire.secret, &holder(&anna), NOW).unwrap();
     assert!(matches!(redeemed, Redeemed::AlreadyTrusted { .. }));
-    assert_eq!(pki.admit(&anna, &Settings::default()).unwrap().rights(), &narrow);
+    assert_eq!(pki.admit(&anna, &Settings::default()).unwrap().rights().unwrap(), &narrow);
     let other = holder(&stranger("other"));
     assert_eq!(token_error(redeem_now(&pki, &wire.secret, &other, NOW)), TokenError::NoMatch);
 }
@@ -275,7 +276,7 @@ fn secrets_are_of_256_bits_that_all_vary() {
 #[test]
 fn nobody_makes_a_token_for_more_than_they_have() {
     let pki = Pki::new();
-    let cause = Cause { who: "test".to_owned(), may_give: web(), ..admin() };
+    let cause = Cause { who: "test".to_owned(), may_give: Held::Rights(web()), ..admin() };
     let random = SystemRandom::new();
     let make = |purpose, reachable: &Reachable| {
         create("x".parse().unwrap(), purpose, reachable, None, &cause, NOW, &random).map(|made| made.id)

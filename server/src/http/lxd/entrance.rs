@@ -103,7 +103,7 @@ fn tell(caller: &Caller, error: &ops::Error, path: &str) {
         Presented::Certificate(holder) => {
             tracing::info!(%remote, %path, fingerprint = %holder.fingerprint(), reason, "refused");
         }
-        Presented::InProcess | Presented::Local(_) | Presented::Nobody => {
+        Presented::InProcess | Presented::Local(_) | Presented::Nobody | Presented::Person(_) => {
             tracing::debug!(%remote, %path, reason, "refused");
         }
     }

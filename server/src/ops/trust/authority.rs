@@ -86,6 +86,8 @@ pub struct AuthorityImported {
 impl Operation for AuthorityImport {
     const NAME: &'static str = "trust-ca-add";
     const ACTION: Action = Action::Trust;
+    // It lets in whom nobody names: `trust` alone, which gives no more than it has, is not enough.
+    const ALSO: &'static [Action] = &[Action::Configure];
     type Reply = AuthorityImported;
 
     fn run(self, pki: &Pki, permit: &Permit, now: OffsetDateTime) -> Result<AuthorityImported, Error> {
@@ -183,6 +185,8 @@ pub struct AuthorityForget {
 impl Operation for AuthorityForget {
     const NAME: &'static str = "trust-ca-remove";
     const ACTION: Action = Action::Trust;
+    // It lets in whom nobody names: `trust` alone, which gives no more than it has, is not enough.
+    const ALSO: &'static [Action] = &[Action::Configure];
     type Reply = TrustedAuthority;
 
     fn run(self, pki: &Pki, permit: &Permit, now: OffsetDateTime) -> Result<TrustedAuthority, Error> {

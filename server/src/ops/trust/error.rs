@@ -2,8 +2,11 @@
 
 use trust::Refusal;
 use trust::entry::EntryNameError;
+use trust::group::GroupNameError;
+use trust::person::PersonError;
 use trust::project::DnsPatternError;
 use trust::rights::ClientTypeError;
+use trust::role::PermissionError;
 use trust::token::{ExpiryError, WireError};
 
 /// Why a change of who is trusted was refused.
@@ -30,6 +33,9 @@ pub enum TrustError {
     /// How long tokens live is not set as it should be.
     #[error(transparent)]
     Expiry(ExpiryError),
+    /// A group can't be called that.
+    #[error(transparent)]
+    GroupName(GroupNameError),
     /// An entry can't be called that.
     #[error(transparent)]
     Name(EntryNameError),
@@ -60,6 +66,12 @@ pub enum TrustError {
     /// A pattern for DNS names is none.
     #[error(transparent)]
     Pattern(DnsPatternError),
+    /// There is no such permission.
+    #[error(transparent)]
+    Permission(PermissionError),
+    /// Nobody, and no provider's group, can be called that.
+    #[error(transparent)]
+    Person(PersonError),
     /// There is a project of that name.
     #[error("the project {name} is there already")]
     ProjectExists {

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 use store::Batch;
 use time::OffsetDateTime;
+use trust::group::Group;
 use trust::project::{DnsPattern, Project};
 use trust::rights::{ProjectName, Rights};
 use trust::token::{self, Purpose};
@@ -28,7 +29,7 @@ pub struct ProjectView {
     /// When.
     #[serde(with = "time::serde::rfc3339::option")]
     pub created_at: Option<OffsetDateTime>,
-    /// Clients and tokens that are limited to it.
+    /// Clients, tokens and groups that are limited to it.
     pub used_by: Vec<String>,
 }
 
@@ -160,7 +161,7 @@ fn view(pki: &Pki, name: &ProjectName, state: &State, permit: &Permit) -> Result
     })
 }
 
-/// Whose rights name a project: entries, and tokens that will become some.
+/// Whose rights name a project: entries, tokens that will become some, and groups of people.
 fn users(pki: &Pki, name: &ProjectName, state: &State) -> Result<Vec<String>, Error> {
     let named = |rights: &Rights| rights.scope.projects().any(|project| project == name);
     let entries = state.entries();
@@ -175,5 +176,9 @@ fn users(pki: &Pki, name: &ProjectName, state: &State) -> Result<Vec<String>, Er
             users.push(format!("the token for {}", token.record.name));
         }
     }
+    let names_it =
+        |group: &Group| group.permissions.iter().any(|permission| permission.project() == Some(name));
+    let groups = state.groups().filter(|group| names_it(&group.record));
+    users.extend(groups.map(|group| format!("the group {}", group.record.name)));
     Ok(users)
 }

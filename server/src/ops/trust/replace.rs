@@ -26,7 +26,7 @@ pub(crate) fn replace(
     let holder = Holder::new(certificate.clone(), Vec::new());
     let shown = match presented {
         Presented::Certificate(shown) => Some(*shown.fingerprint()),
-        Presented::InProcess | Presented::Local(_) | Presented::Nobody => None,
+        Presented::InProcess | Presented::Local(_) | Presented::Nobody | Presented::Person(_) => None,
     };
     again(|| {
         let settings = pki.settings()?;

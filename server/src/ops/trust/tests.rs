@@ -309,3 +309,5 @@ fn an_authority_comes_in_with_its_list_and_goes() {
     let gone = pki.run(AuthorityForget { word: key }, &ROOT, at(43)).unwrap_err();
     assert!(matches!(gone, Error::TrustChange(TrustError::NoAuthority { .. })));
 }
+
+mod people;

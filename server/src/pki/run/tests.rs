@@ -79,7 +79,7 @@ fn taken_away(pki: &Pki, presented: &Presented) {
 }
 
 fn scope(pki: &Pki, presented: &Presented) -> Scope {
-    pki.admit(presented, at(40)).unwrap().rights().scope.clone()
+    pki.admit(presented, at(40)).unwrap().rights().unwrap().scope.clone()
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn a_restricted_peer_issues_itself_a_certificate_and_is_still_restricted() {
     assert_eq!(second.certificate.project, "web");
     let itself = shown(&second.pem);
     let admitted = pki.admit(&itself, at(40)).unwrap();
-    assert_eq!((admitted.way(), &admitted.rights().scope), (Way::Ours, &Scope::project(web())));
+    assert_eq!((admitted.way(), &admitted.rights().unwrap().scope), (Way::Ours, &Scope::project(web())));
     let third = pki.run(client("third", Some("web")), &itself, at(41)).unwrap();
     let renew = Renew { selector: Selector::Word("third".into()), csr: None, if_due: false };
     let Renewed::Renewed(fourth) = pki.run(renew, &itself, at(42)).unwrap() else { panic!("not due") };
@@ -186,7 +186,7 @@ fn a_restricted_entry_that_is_renewed_or_removed_widens_nothing() {
     }
     for pem in &lineage {
         match pki.admit(&shown(pem), at(40)) {
-            Ok(admitted) => assert_eq!(admitted.rights().scope, Scope::project(web())),
+            Ok(admitted) => assert_eq!(admitted.rights().unwrap().scope, Scope::project(web())),
             Err(refused) => {
                 assert!(matches!(refused, Error::Refused(Refusal::Removed { .. })), "{refused:?}")
             }

@@ -60,10 +60,15 @@ impl Event {
 }
 
 /// How an entry begins, and what LXD calls that, or what we do where LXD has none.
-const ACTIONS: [(&str, &str); 20] = [
+const ACTIONS: [(&str, &str); 25] = [
     ("ca revoke ", "authority-revoked"),
     ("ca rotate ", "authority-rotated"),
+    ("group create ", "auth-group-created"),
+    ("group edit ", "auth-group-updated"),
+    ("group remove ", "auth-group-deleted"),
     ("issue ", "certificate-issued"),
+    ("person allow ", "identity-allowed"),
+    ("person deny ", "identity-denied"),
     ("project create ", "project-created"),
     ("project edit ", "project-updated"),
     ("project remove ", "project-deleted"),
@@ -131,9 +136,14 @@ fn operation(what: &str, at: OffsetDateTime) -> Option<Value> {
 
 /// What it is about, as an address of the API.
 fn source(what: &str) -> String {
+    // Of a group the words after its name are anybody's: they are no fingerprint.
+    let second = |rest: &str| rest.split(' ').nth(1).unwrap_or_default().to_owned();
+    if let Some(group) = what.strip_prefix("group ") {
+        return format!("/1.0/auth/groups/{}", second(group));
+    }
     match (field(what, "fingerprint"), what.strip_prefix("project ")) {
         (Some(fingerprint), _) => format!("/1.0/certificates/{fingerprint}"),
-        (None, Some(project)) => format!("/1.0/projects/{}", project.split(' ').nth(1).unwrap_or_default()),
+        (None, Some(project)) => format!("/1.0/projects/{}", second(project)),
         (None, None) => "/1.0".to_owned(),
     }
 }
@@ -146,6 +156,10 @@ fn field<'a>(what: &'a str, name: &str) -> Option<&'a str> {
 /// Who caused it, as LXD has it.
 fn requestor(who: &str) -> Value {
     let (protocol, name) = who.split_once(':').unwrap_or(("", who));
+    if protocol == "oidc" {
+        // An e-mail address, or whatever the provider chose: no host stands in it.
+        return json!({"username": name, "protocol": protocol});
+    }
     let protocol = if protocol == "local" { "unix" } else { protocol };
     // What stands behind the bracket somebody chose.
     let (whose, called) = name.find('(').map_or((name, ""), |at| name.split_at(at));
