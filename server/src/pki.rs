@@ -51,6 +51,7 @@ use crate::jobs::Failures;
 use crate::layout::Layout;
 use crate::listen::Stop;
 use crate::ops::Error;
+use crate::ops::acme::Turns;
 use crate::serve::ListenerState;
 use crate::settings::{self, Setting, Settings};
 use crate::tls::Served;
@@ -108,6 +109,7 @@ struct Shared {
     https: ArcSwap<ListenerState>,
     stop: ArcSwap<Stop>,
     acme_gate: acme::client::Gate,
+    acme_turns: Turns,
     certificates: Mutex<Option<publish::OnRecord>>,
     trusted: Mutex<trusted::Seen>,
     clients: Mutex<clients::Clients>,
@@ -311,6 +313,11 @@ impl Pki {
         &self.shared.acme_gate
     }
 
+    /// Who is at work on which ACME certificate.
+    pub(crate) fn acme_turns(&self) -> &Turns {
+        &self.shared.acme_turns
+    }
+
     /// Tells when the service ends; never, if none runs in this process. For what waits long.
     pub(crate) fn stop(&self) -> Stop {
         (**self.shared.stop.load()).clone()
@@ -378,6 +385,7 @@ impl Pki {
                 https: ArcSwap::from_pointee(ListenerState::Off),
                 stop: ArcSwap::from_pointee(Stop::new()),
                 acme_gate: acme::client::Gate::default(),
+                acme_turns: Turns::default(),
                 certificates: Mutex::default(),
                 trusted: Mutex::default(),
                 clients: Mutex::default(),

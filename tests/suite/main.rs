@@ -6,6 +6,7 @@ mod acme;
 mod acme_front;
 mod acme_lifetime;
 mod acme_own;
+mod acme_turns;
 mod adopt;
 mod architecture;
 mod audit;

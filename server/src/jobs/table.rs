@@ -9,6 +9,7 @@ use trust::token;
 
 use super::{Job, Wake};
 use crate::Pki;
+use crate::ops::acme::Meanwhile;
 use crate::ops::crl::first_failure;
 use crate::ops::{Error, acme};
 use crate::own::{self, Kept, Own};
@@ -45,7 +46,8 @@ fn follow_trusted_ca(pki: &Pki, now: OffsetDateTime) -> Result<(), Error> {
 
 /// Obtains and renews the service's own certificate for `acme.domain`.
 fn keep_acme(pki: &Pki, now: OffsetDateTime) -> Result<(), Error> {
-    match acme::own::keep(pki, &trust::Peer::InProcess.to_string(), now)?.and_then(|kept| kept.failure) {
+    let who = trust::Peer::InProcess.to_string();
+    match acme::own::keep(pki, &who, now, Meanwhile::Leave)?.and_then(|kept| kept.failure) {
         Some(failure) => Err(failure),
         None => Ok(()),
     }
@@ -117,12 +119,12 @@ fn verify_journal(pki: &Pki, now: OffsetDateTime) -> Result<(), Error> {
     Ok(())
 }
 
-/// Renews what was obtained by ACME and is due, and goes on with what was placed and is not served. What fails is also told by `pki acme list`, with the time
-/// of the next attempt.
+/// Renews what was obtained by ACME and is due, and goes on with what was placed and is not served. What fails is
+/// also told by `pki acme list`, with the time of the next attempt.
 fn renew_acme(pki: &Pki, now: OffsetDateTime) -> Result<(), Error> {
     let who = trust::Peer::InProcess.to_string();
-    let mut failure = acme::go_on_with_all(pki, &who, acme::When::Due(now)).err();
-    for renewal in acme::renew_due(pki, &who, now)? {
+    let mut failure = acme::go_on_with_all(pki, &who, acme::When::Due(now), Meanwhile::Leave).err();
+    for renewal in acme::renew_due(pki, &who, now, Meanwhile::Leave)? {
         failure = renewal.failure.or(failure);
     }
     failure.map_or(Ok(()), Err)

@@ -8,6 +8,7 @@ mod drive;
 mod hook;
 pub(crate) mod own;
 mod place;
+mod turn;
 
 use ::acme::client::model::CertificateRecord;
 use ::acme::client::{self, Names, renew};
@@ -18,12 +19,13 @@ use utoipa::ToSchema;
 
 use super::{Error, Operation};
 use crate::Pki;
+use attempt::renewal_of;
 pub(crate) use attempt::{Renewal, renew_due};
-use attempt::{attempt, renewal_of};
 pub use deploy::Deployment;
 pub(crate) use deploy::{When, go_on_with_all};
 pub use hook::HookError;
 pub(crate) use place::folder;
+pub(crate) use turn::{Meanwhile, Turns};
 
 /// Obtains a certificate and places it.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -104,7 +106,7 @@ impl Operation for AcmeIssue {
     fn run(self, pki: &Pki, permit: &Permit, _now: OffsetDateTime) -> Result<AcmeView, Error> {
         let client = drive::client(pki, &permit.peer().to_string())?;
         let job = drive::issue(&client, self)?;
-        let (record, notes) = drive::obtain(pki, &client, &job)?;
+        let (record, notes) = attempt::issue(pki, &client, &job)?;
         view(pki, &record, notes)
     }
 }
@@ -139,14 +141,14 @@ impl Operation for AcmeRenew {
         let who = permit.peer().to_string();
         match self.domain {
             Some(domain) => {
-                let stored = client::certificate(pki.store(), &first_name(&domain)?)?;
-                let (record, notes) = attempt(pki, &who, &stored)?;
+                let (record, notes) = attempt::renew(pki, &who, &first_name(&domain)?)?;
                 Ok(vec![view(pki, &record, notes)?])
             }
             None => {
-                deploy::go_on_with_all(pki, &who, When::Now)?;
-                let mut renewed: Vec<Renewal> = own::keep(pki, &who, now)?.into_iter().collect();
-                renewed.extend(renew_due(pki, &who, now)?);
+                let wait = Meanwhile::Wait;
+                deploy::go_on_with_all(pki, &who, When::Now, wait)?;
+                let mut renewed: Vec<Renewal> = own::keep(pki, &who, now, wait)?.into_iter().collect();
+                renewed.extend(renew_due(pki, &who, now, wait)?);
                 renewed.into_iter().map(|one| view(pki, &one.record, one.notes)).collect()
             }
         }

@@ -17,6 +17,7 @@ use store::Versioned;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
+use super::turn::{self, Meanwhile};
 use super::{drive, hook, own, place};
 use crate::http::problem::in_words;
 use crate::ops::Error;
@@ -82,7 +83,7 @@ pub(crate) enum When {
 }
 
 /// Goes on with every certificate of which something is still to be done.
-pub(crate) fn go_on_with_all(pki: &Pki, who: &str, when: When) -> Result<(), Error> {
+pub(crate) fn go_on_with_all(pki: &Pki, who: &str, when: When, meanwhile: Meanwhile) -> Result<(), Error> {
     let due = |record: &CertificateRecord| {
         let open = |deploy: &Deploy| deploy.open(where_shown(pki, record)).is_some();
         let is_due = |deploy: &&Deploy| {
@@ -94,13 +95,16 @@ pub(crate) fn go_on_with_all(pki: &Pki, who: &str, when: When) -> Result<(), Err
         };
         record.revoked.is_none() && record.deploy.as_ref().filter(is_due).is_some()
     };
-    let due: Vec<_> =
-        client::certificates(pki.store())?.into_iter().filter(|stored| due(&stored.record)).collect();
-    if due.is_empty() {
-        return Ok(());
+    for stored in client::certificates(pki.store())?.into_iter().filter(|stored| due(&stored.record)) {
+        let first = first_of(&stored.record);
+        let Some(_turn) = turn::take(pki, &first, meanwhile)? else { continue };
+        // Whoever had his turn before may have done it.
+        let stored = client::certificate(pki.store(), &first)?;
+        if due(&stored.record) {
+            go_on(pki, &drive::client(pki, who)?, stored)?;
+        }
     }
-    let client = drive::client(pki, who)?;
-    due.into_iter().try_for_each(|stored| go_on(pki, &client, stored).map(|_record| ()))
+    Ok(())
 }
 
 fn go_on(
@@ -169,7 +173,7 @@ fn run(pki: &Pki, record: &CertificateRecord, deploy: &Deploy) -> Result<(), Str
         ("PKI_NOT_AFTER", end.unwrap_or_default()),
     ];
     let stop = pki.stop();
-    let ended = hook::run(Path::new(program), &environment, hook::WITHIN, || !stop.is_told());
+    let ended = hook::run(Path::new(program), &environment, hook::Bounds::STANDARD, || !stop.is_told());
     ended.map_err(|error| in_words(&error))
 }
 

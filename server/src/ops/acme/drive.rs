@@ -20,6 +20,7 @@ use ::acme::client::{
 use super::answer::responder;
 use super::deploy;
 use super::place::{check_room, folder, keep_before, place};
+use super::turn::Turn;
 use crate::ops::Error;
 use crate::settings::Setting;
 use crate::settings::acme::Wish;
@@ -59,8 +60,13 @@ pub fn client(pki: &Pki, who: &str) -> Result<Client, Error> {
     Ok(Client::new(store, sealing, Arc::new(clock::now), Limits::default(), gate, who))
 }
 
-/// Obtains the certificate, places it, records it.
-pub fn obtain(pki: &Pki, client: &Client, job: &Job) -> Result<(CertificateRecord, Vec<String>), Error> {
+/// Obtains the certificate, places it, records it; in a turn, so that nobody else does.
+pub(super) fn obtain(
+    pki: &Pki,
+    client: &Client,
+    job: &Job,
+    turn: &mut Turn,
+) -> Result<(CertificateRecord, Vec<String>), Error> {
     let mut folders = vec![folder(pki, &job.application.names.first())];
     folders.extend(job.out.clone());
     job.application.names.provable_by(job.method)?;
@@ -117,8 +123,30 @@ pub fn obtain(pki: &Pki, client: &Client, job: &Job) -> Result<(CertificateRecor
         }),
     };
     client.settle(&obtained, &record)?;
+    turn.brought();
     pki.follow_acme_certificate();
     Ok((deploy::after(pki, client, &first)?, notes))
+}
+
+/// Whether a certificate that was obtained is what a job asks for, in every respect.
+pub fn brings(record: &CertificateRecord, job: &Job) -> bool {
+    let sorted = |mut names: Vec<String>| {
+        names.sort();
+        names
+    };
+    let deploy = record.deploy.clone().unwrap_or_default();
+    let shown = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+    let authority = &job.application.authority;
+    sorted(record.names.clone()) == sorted(job.application.names.to_strings())
+        && record.directory == authority.directory.to_string()
+        && record.kid.as_deref() == authority.external.as_ref().map(|external| external.kid())
+        && record.contact == job.contact
+        && method(record.method.as_deref()).is_ok_and(|method| method == job.method)
+        && record.http_address == job.http_address
+        && record.webroot == shown(&job.webroot)
+        && record.out == shown(&job.out)
+        && deploy.hook == shown(&job.hook)
+        && deploy.address == job.served_at.map(|address| address.to_string())
 }
 
 /// The authority as it was named at the issue.

@@ -14,12 +14,23 @@ use std::time::{Duration, Instant};
 use rustix::fs::OFlags;
 use rustix::process::{Pid, Signal, kill_process_group};
 
-/// How long a program may take.
-pub const WITHIN: Duration = Duration::from_secs(60);
+/// What a program may take of us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// How long it may run; then it is killed with everything in its process group.
+    pub time: Duration,
+    /// Octets of what it says that are kept.
+    pub said: usize,
+}
+
+impl Bounds {
+    /// What every hook gets: enough to have a web server read its configuration again, and a renewal is not held
+    /// up by one that hangs for longer than by an authority that is silent. The guide tells it.
+    pub const STANDARD: Bounds = Bounds { time: Duration::from_secs(60), said: 512 };
+}
+
 /// How often a running program is looked at.
 const LOOK: Duration = Duration::from_millis(10);
-/// Octets of what it says that are kept.
-const SAID: usize = 512;
 /// What a program finds its own helpers by.
 const SEARCH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -84,16 +95,16 @@ pub fn check(path: &Path) -> Result<(), HookError> {
     }
 }
 
-/// Runs a program to its end, for `within` at most and for as long as `goes_on`. Blocks.
+/// Runs a program to its end, within its bounds and for as long as `goes_on`. Blocks.
 pub fn run(
     path: &Path,
     environment: &[(&str, String)],
-    within: Duration,
+    bounds: Bounds,
     goes_on: impl Fn() -> bool,
 ) -> Result<(), HookError> {
     check(path)?;
     let failed = |source| HookError::Start { path: path.to_owned(), source };
-    let (mut said, writer) = heard().map_err(failed)?;
+    let (mut said, writer) = heard(bounds.said).map_err(failed)?;
     let mut command = Command::new(path);
     command.env_clear().env("PATH", SEARCH).envs(environment.iter().map(|(key, value)| (key, value)));
     command.stdin(Stdio::null()).stderr(writer.try_clone().map_err(failed)?).stdout(writer);
@@ -111,8 +122,9 @@ pub fn run(
                 said.take();
                 return Err(HookError::Failed { path, status, said: said.text() });
             }
-            None if begun.elapsed() > within => {
-                return Err(HookError::Late { path, within, said: said.text() });
+            None if begun.elapsed() > bounds.time => {
+                said.take();
+                return Err(HookError::Late { path, within: bounds.time, said: said.text() });
             }
             None if !goes_on() => return Err(HookError::Stopped { path }),
             None => std::thread::sleep(LOOK),
@@ -124,14 +136,15 @@ pub fn run(
 struct Said {
     pipe: PipeReader,
     kept: Vec<u8>,
+    most: usize,
 }
 
 /// A pipe that is read without waiting.
-fn heard() -> io::Result<(Said, io::PipeWriter)> {
+fn heard(most: usize) -> io::Result<(Said, io::PipeWriter)> {
     let (pipe, writer) = io::pipe()?;
     let flags = rustix::fs::fcntl_getfl(&pipe)?;
     rustix::fs::fcntl_setfl(&pipe, flags | OFlags::NONBLOCK)?;
-    Ok((Said { pipe, kept: Vec::new() }, writer))
+    Ok((Said { pipe, kept: Vec::new(), most }, writer))
 }
 
 impl Said {
@@ -142,7 +155,7 @@ impl Said {
             match self.pipe.read(&mut buffer) {
                 Ok(0) | Err(_) => return,
                 Ok(count) => {
-                    let room = SAID.saturating_sub(self.kept.len()).min(count);
+                    let room = self.most.saturating_sub(self.kept.len()).min(count);
                     self.kept.extend_from_slice(&buffer[..room]);
                 }
             }
@@ -185,7 +198,14 @@ mod tests {
 
     use super::*;
 
-    const LONG: Duration = Duration::from_secs(60);
+    const LONG: Bounds = Bounds::STANDARD;
+
+    #[test]
+    fn the_bounds_are_those_that_the_guide_tells() {
+        let guide = include_str!("../../../../docs/guide/acme.md");
+        let told = format!("It has {} seconds, then it is killed", Bounds::STANDARD.time.as_secs());
+        assert!(guide.contains(&told), "{told}");
+    }
 
     fn program(folder: &Path, script: &str, mode: u32) -> PathBuf {
         let path = folder.join("hook");
@@ -230,7 +250,7 @@ mod tests {
         let path = program(dir.path(), &script, 0o755);
         // Not before it has started what is to be killed with it.
         let begun = Instant::now();
-        let error = run(&path, &[], LONG, || !child.exists() && begun.elapsed() < LONG).unwrap_err();
+        let error = run(&path, &[], LONG, || !child.exists() && begun.elapsed() < LONG.time).unwrap_err();
         assert!(matches!(error, HookError::Stopped { .. }), "{error:?}");
         let pid = std::fs::read_to_string(&child).unwrap();
         let state = || {
@@ -238,12 +258,14 @@ mod tests {
             stat.rsplit_once(") ").map(|(_, rest)| rest.chars().next())
         };
         while !matches!(state(), None | Some(Some('Z' | 'X'))) {
-            assert!(begun.elapsed() < LONG, "{:?}", state());
+            assert!(begun.elapsed() < LONG.time, "{:?}", state());
             std::thread::sleep(LOOK);
         }
-        let path = program(dir.path(), "exec sleep 600", 0o755);
-        let error = run(&path, &[], Duration::from_millis(50), || true).unwrap_err();
+        let path = program(dir.path(), "echo waiting; exec sleep 600", 0o755);
+        let short = Bounds { time: Duration::from_secs(1), ..LONG };
+        let error = run(&path, &[], short, || true).unwrap_err();
         assert!(matches!(error, HookError::Late { .. }), "{error:?}");
+        assert!(error.to_string().contains(" was killed after 1 s"), "{error}");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use ::acme::client::model::CertificateRecord;
 use ::acme::client::{self, Client};
 use time::OffsetDateTime;
 
+use super::turn::{self, Meanwhile, Turn};
 use super::{Renewal, attempt, drive};
 use crate::Pki;
 use crate::http::problem::in_words;
@@ -21,14 +22,25 @@ pub(super) fn first_name(wish: &Wish) -> String {
 }
 
 /// Obtains or renews it, if one is wanted and it is time.
-pub(crate) fn keep(pki: &Pki, who: &str, now: OffsetDateTime) -> Result<Option<Renewal>, Error> {
-    let wish = pki.settings()?.acme();
+pub(crate) fn keep(
+    pki: &Pki,
+    who: &str,
+    now: OffsetDateTime,
+    meanwhile: Meanwhile,
+) -> Result<Option<Renewal>, Error> {
     pki.follow_acme_certificate();
-    let waiting = client::wanted(pki.store())?;
-    let first = wish.as_ref().map(first_name);
-    if wish.is_none() && waiting.is_empty() {
+    let first = pki.settings()?.acme().as_ref().map(first_name);
+    if first.is_none() && client::wanted(pki.store())?.is_empty() {
         return Ok(None);
     }
+    let taken = turn::take(pki, first.as_deref().unwrap_or_default(), meanwhile)?;
+    let Some(mut turn) = taken else { return Ok(None) };
+    // What is wanted may have changed while somebody else had his turn: then the job is woken anyway.
+    let wish = pki.settings()?.acme();
+    if wish.as_ref().map(first_name) != first {
+        return Ok(None);
+    }
+    let waiting = client::wanted(pki.store())?;
     let client = drive::client(pki, who)?;
     for stale in waiting.iter().filter(|waiting| waiting.record.names.first() != first.as_ref()) {
         client.forget_wanted(stale)?;
@@ -38,7 +50,7 @@ pub(crate) fn keep(pki: &Pki, who: &str, now: OffsetDateTime) -> Result<Option<R
     let stored = stored.into_iter().find(|stored| stored.record.names.first() == Some(&first));
     if let Some(stored) = stored.filter(|stored| answers(&stored.record, &wish)) {
         return match stored.record.next_attempt <= now.unix_timestamp() {
-            true => Ok(Some(super::renewal_of(pki, who, &stored)?)),
+            true => Ok(Some(super::renewal_of(pki, who, &stored, &mut turn)?)),
             false => follow_contact(pki, &client, &wish).map(|()| None),
         };
     }
@@ -48,7 +60,7 @@ pub(crate) fn keep(pki: &Pki, who: &str, now: OffsetDateTime) -> Result<Option<R
     }) {
         return Ok(None);
     }
-    obtain(pki, &client, &wish).map(Some)
+    obtain(pki, &client, &wish, &mut turn).map(Some)
 }
 
 /// Has the authority write to where the settings say, without waiting for the next order.
@@ -70,9 +82,9 @@ fn answers(record: &CertificateRecord, wish: &Wish) -> bool {
         && sorted(&record.names) == sorted(&wish.domains)
 }
 
-fn obtain(pki: &Pki, client: &Client, wish: &Wish) -> Result<Renewal, Error> {
+fn obtain(pki: &Pki, client: &Client, wish: &Wish, turn: &mut Turn) -> Result<Renewal, Error> {
     let job = drive::own(pki, client, wish)?;
-    match drive::obtain(pki, client, &job) {
+    match drive::obtain(pki, client, &job, turn) {
         Ok((record, notes)) => Ok(Renewal { record, notes, failure: None }),
         // That we end is nobody's failure.
         Err(Error::Stopping) => Err(Error::Stopping),
