@@ -55,16 +55,16 @@ PKI=$1; export PKI
 exec sh -c \"$2\"
 ";
 
-/// Starts the service, waits for both of its listeners, runs the script, stops the service. What the
-/// service said follows on standard error.
-const SERVED: &str = "\
+/// Starts the service, waits until it is there, runs the script, stops the service. What the service said follows
+/// on standard error. What comes before, and how it is seen that it is there, are the third and fourth word.
+const SERVICE: &str = "\
 umask 022
 PKI=$1; export PKI
-ip link set lo up
+eval \"$3\"
 \"$PKI\" serve > \"$HOME/log\" 2>&1 &
 service=$!
 tries=0
-until [ -S \"$PKI_DIR/pki.socket\" ] && curl -sk -o /dev/null https://127.0.0.1:8443/; do
+until eval \"$4\"; do
   tries=$((tries + 1))
   { [ $tries -lt 600 ] && kill -0 $service; } || { cat \"$HOME/log\" >&2; exit 1; }
   sleep 0.05
@@ -76,25 +76,11 @@ cat \"$HOME/log\" >&2
 exit $code
 ";
 
-/// Starts the service, waits for its socket, runs the script, stops the service. What the service said follows
-/// on standard error.
-const ORDERED: &str = "\
-umask 022
-PKI=$1; export PKI
-\"$PKI\" serve > \"$HOME/log\" 2>&1 &
-service=$!
-tries=0
-until grep -q 'serving ' \"$HOME/log\"; do
-  tries=$((tries + 1))
-  { [ $tries -lt 600 ] && kill -0 $service; } || { cat \"$HOME/log\" >&2; exit 1; }
-  sleep 0.05
-done
-sh -c \"$2\"; code=$?
-kill -TERM $service
-wait $service
-cat \"$HOME/log\" >&2
-exit $code
-";
+/// What comes before, and what is there, of a service in a network of its own: both of its listeners.
+const SERVED: [&str; 2] =
+    ["ip link set lo up", "[ -S \"$PKI_DIR/pki.socket\" ] && curl -sk -o /dev/null https://127.0.0.1:8443/"];
+/// Of one in the network of its authority: its socket.
+const ORDERED: [&str; 2] = [":", "grep -q 'serving ' \"$HOME/log\""];
 
 impl Operation {
     /// The arguments of `pki`; none if it takes more than one command.
@@ -133,15 +119,18 @@ impl Operation {
                 own.into_iter().chain([program, script.into()]).collect()
             }
             Doing::Served(script) => {
-                let own = ["--net", "sh", "-c", SERVED, "sh"].map(OsString::from);
-                own.into_iter().chain([program, script.into()]).collect()
+                let network = std::iter::once(OsString::from("--net"));
+                network.chain(around(program, script, SERVED)).collect()
             }
-            Doing::Ordered { script, .. } => {
-                let own = ["sh", "-c", ORDERED, "sh"].map(OsString::from);
-                own.into_iter().chain([program, script.into()]).collect()
-            }
+            Doing::Ordered { script, .. } => around(program, script, ORDERED).collect(),
         }
     }
+}
+
+/// The words of a script that a service is started for.
+fn around(program: OsString, script: &str, words: [&str; 2]) -> impl Iterator<Item = OsString> {
+    let own = ["sh", "-c", SERVICE, "sh"].map(OsString::from);
+    own.into_iter().chain([program, script.into()]).chain(words.map(OsString::from))
 }
 
 /// Starts the authority of a sandbox, unless it has one, and does once what is to be done before.
