@@ -103,6 +103,11 @@ impl Keyring {
         Keyring { directory: directory.into(), passphrase, cost, open: Mutex::default() }
     }
 
+    /// What trying the passphrase costs.
+    pub fn cost(&self) -> ScryptCost {
+        self.cost
+    }
+
     /// The directory.
     pub fn directory(&self) -> &Path {
         &self.directory

@@ -30,9 +30,8 @@ fn a_few_points_of_every_operation() {
     // What is done at an authority has a test of its own.
     let held = |operation: &&&Operation| !matches!(operation.doing, Doing::Ordered { .. });
     for (number, operation) in wanted().iter().filter(held).enumerate() {
-        // An archive's passphrase costs a second each time, and a service has to be started.
-        let slow =
-            ["backup", "restore"].contains(&operation.name) || matches!(operation.doing, Doing::Served(_));
+        // A service has to be started.
+        let slow = matches!(operation.doing, Doing::Served(_));
         let other = if number % 2 == 0 { Fault::SyncFails } else { Fault::DiskFull };
         rows.extend(Matrix::Spread(if slow { 1 } else { 2 }).of(operation.name, &[Fault::Kill, other]));
     }

@@ -3,6 +3,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use age::secrecy::SecretString;
+use ca::key::ScryptCost;
 use store::file::Visibility;
 use time::OffsetDateTime;
 
@@ -220,4 +221,15 @@ fn a_restore_that_lives_and_files_of_somebody_else_are_left_alone() {
     assert!(matches!(restore(&sealed, "right", &place), Err(Error::Occupied { .. })));
     fs::remove_dir(place.join("store")).unwrap();
     restore(&sealed, "right", &place).unwrap();
+}
+
+#[test]
+fn trying_an_archives_passphrase_costs_what_age_has_it_cost() {
+    assert_eq!(Work::beside(ScryptCost::DEFAULT).0, 18);
+    let mut out = Vec::new();
+    let members = vec![member(MANIFEST, Visibility::Public, Source::Bytes(b"{}".to_vec()))].into_iter();
+    let work = Work::beside(ScryptCost { log_n: 1, ..ScryptCost::CHEAP });
+    pack(&mut out, &secret("right"), work, members, OffsetDateTime::UNIX_EPOCH).unwrap();
+    let told = String::from_utf8_lossy(&out);
+    assert!(told.lines().nth(1).is_some_and(|line| line.starts_with("-> scrypt ") && line.ends_with(" 5")));
 }

@@ -5,6 +5,7 @@ use std::iter;
 use std::path::PathBuf;
 
 use age::secrecy::SecretString;
+use ca::key::ScryptCost;
 use store::file::Visibility;
 use tar::{Builder, EntryType, Header};
 use time::OffsetDateTime;
@@ -36,8 +37,11 @@ pub(crate) enum Source {
 pub(crate) struct Work(pub(crate) u8);
 
 impl Work {
-    /// What age uses: about a second, and 256 MiB for that second.
-    pub(crate) const DEFAULT: Work = Work(18);
+    /// Sixteen times the work of a key: an archive leaves the machine. For a usual key that is what age
+    /// uses, about a second, and 256 MiB for that second.
+    pub(crate) fn beside(key: ScryptCost) -> Work {
+        Work(key.log_n.saturating_add(4))
+    }
 }
 
 /// Writes `members` to `out`, encrypted to `passphrase`.

@@ -78,22 +78,12 @@ impl Pki {
         presented: &Presented,
         now: OffsetDateTime,
     ) -> Result<(), Error> {
-        self.backup_at(request, Work::DEFAULT, out, presented, now)
-    }
-
-    fn backup_at(
-        &self,
-        request: &BackupRequest,
-        work: Work,
-        out: impl Write,
-        presented: &Presented,
-        now: OffsetDateTime,
-    ) -> Result<(), Error> {
         self.permit(presented, Action::Backup, now)?;
         if request.passphrase.expose().is_empty() {
             return Err(Error::Word { word: String::new(), expected: "a passphrase" });
         }
         let members = members::all(self, request.keys, now)?;
+        let work = Work::beside(self.keyring().cost());
         Ok(pack(out, &secret(&request.passphrase), work, members.into_iter(), now)?)
     }
 }

@@ -22,7 +22,7 @@ use crate::{Batch, Class, Create, Direction, Engine, Error, Key, KeyRange, OpenO
 const FOREVER: Duration = Duration::from_secs(1 << 30);
 /// Orders of each kind in the usual run, and in `tests/full`.
 const SOME: usize = 200;
-const MANY: usize = 5_000;
+const MANY: usize = 2_000;
 /// How many changes of priority PCT places.
 const DEPTH: usize = 4;
 

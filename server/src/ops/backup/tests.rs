@@ -15,7 +15,7 @@ fn request(keys: PrivateKeys) -> BackupRequest {
 
 fn backed_up(pki: &Pki, keys: PrivateKeys) -> Vec<u8> {
     let mut out = Vec::new();
-    pki.backup_at(&request(keys), Work(2), &mut out, &Presented::InProcess, at(30)).unwrap();
+    pki.backup(&request(keys), &mut out, &Presented::InProcess, at(30)).unwrap();
     out
 }
 
