@@ -79,8 +79,11 @@ exit $code
 /// What comes before, and what is there, of a service in a network of its own: both of its listeners.
 const SERVED: [&str; 2] =
     ["ip link set lo up", "[ -S \"$PKI_DIR/pki.socket\" ] && curl -sk -o /dev/null https://127.0.0.1:8443/"];
-/// Of one in the network of its authority: its socket.
-const ORDERED: [&str; 2] = [":", "grep -q 'serving ' \"$HOME/log\""];
+/// Of one in the network of its authority: its socket. What it says may find no room.
+const ORDERED: [&str; 2] = [
+    ":",
+    "[ -S \"$PKI_DIR/pki.socket\" ] && curl -s -o /dev/null --unix-socket \"$PKI_DIR/pki.socket\" http://pki/1.0",
+];
 
 impl Operation {
     /// The arguments of `pki`; none if it takes more than one command.
