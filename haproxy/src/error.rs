@@ -31,6 +31,9 @@ pub enum Error {
         /// The label that was found.
         label: String,
     },
+    /// No placeholder could be made.
+    #[error("no placeholder of a certificate could be made")]
+    Placeholder(#[source] rcgen::Error),
     /// A word for the configuration that could be read as something else.
     #[error("{value:?} can't be {what}: {rule}")]
     Word {

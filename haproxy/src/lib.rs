@@ -2,7 +2,8 @@
 //!
 //! `haproxy.cfg` beside the sources is the small configuration for one domain, to be edited by hand.
 //! [`render()`] writes larger ones from a [`Site`], which a [`plan::Plan`] makes of what an administrator wrote;
-//! [`check`] finds what is wrong with somebody else's; [`bundle`] writes the file with a certificate and its key.
+//! [`check`] finds what is wrong with somebody else's; [`bundle`] writes the file with a certificate and its key,
+//! [`placeholder`] what lies there before.
 //! [`runtime`] talks to the running process.
 //!
 //! What this crate refuses: to know how certificates are issued, and to commit a CA or a CRL to a running
@@ -13,6 +14,7 @@ pub mod bundle;
 pub mod check;
 mod error;
 pub mod keep;
+pub mod placeholder;
 pub mod plan;
 mod render;
 mod revoked;

@@ -6,6 +6,7 @@
 
 pub(crate) mod challenges;
 mod look;
+pub(crate) mod placeholders;
 mod seats;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -91,6 +91,27 @@ impl Front {
         std::fs::write(&self.config, lines.join("\n") + "\n").expect("a writable folder");
     }
 
+    /// Takes the documented configuration, in which the domain and the node are changed and nothing else, unless it
+    /// must do without the real ports and without root. It asks for more files than most machines give.
+    #[track_caller]
+    pub fn documented(&self, ports: Ports, domain: &str, node: &str) {
+        let file = source_tree().join("tests/fixtures/documented-haproxy.cfg");
+        let text = std::fs::read_to_string(file).expect("a fixture");
+        let left_out = |line: &&str| {
+            let first = line.split_whitespace().next().unwrap_or_default();
+            let later = line.contains("server lxd-node02") || line.contains("server lxd-node03");
+            !later && !["maxconn", "daemon", "chroot", "user", "group"].contains(&first)
+        };
+        let lines = text.lines().filter(left_out).map(|line| {
+            line.replace("lxd.example.net", domain)
+                .replace("1.2.3.4:8443", node)
+                .replace("bind :80", &format!("bind :{}", ports.http))
+                .replace("bind :443", &format!("bind :{}", ports.https))
+                .replace("/run/haproxy/admin.sock", &self.admin())
+        });
+        std::fs::write(&self.config, lines.collect::<Vec<_>>().join("\n") + "\n").expect("a writable folder");
+    }
+
     /// Its configuration.
     pub fn config(&self) -> &Path {
         &self.config

@@ -20,6 +20,8 @@ pub struct PebbleOptions {
     pub authorization_reuse: u8,
     /// External accounts: key identifier and base64url key. If there are any, one is required.
     pub external: Vec<(String, String)>,
+    /// Whether it is strict: it refuses what it is lenient with otherwise.
+    pub strict: bool,
     /// Lifetime of certificates, in seconds.
     pub lifetime: u32,
     /// Seconds that validation sleeps at most; 0 for not at all.
@@ -36,6 +38,7 @@ impl Default for PebbleOptions {
             nonce_reject: 0,
             authorization_reuse: 0,
             external: Vec::new(),
+            strict: false,
             lifetime: 7_776_000,
             sleep: 0,
             resolver: None,
@@ -249,6 +252,7 @@ fn launch_authority(folder: &Path, ports: &Ports, options: &PebbleOptions) -> Ch
     };
     let resolver = options.resolver.clone().unwrap_or_else(|| format!("127.0.0.1:{}", ports.dns));
     let child = command
+        .args(options.strict.then_some("-strict"))
         .args(["-config", "pebble.json", "-dnsserver", &resolver])
         .env("PEBBLE_WFE_NONCEREJECT", options.nonce_reject.to_string())
         .env("PEBBLE_AUTHZREUSE", options.authorization_reuse.to_string())

@@ -15,17 +15,17 @@ use tests::{
 };
 
 /// What asks at the ports that HAProxy listens on.
-fn options(ports: Ports) -> PebbleOptions {
+pub(crate) fn options(ports: Ports) -> PebbleOptions {
     PebbleOptions { validation: Some((ports.http, ports.https)), ..PebbleOptions::default() }
 }
 
 #[track_caller]
-fn set(sandbox: &Sandbox, key: &str, value: &str) {
+pub(crate) fn set(sandbox: &Sandbox, key: &str, value: &str) {
     sandbox.pki(["config", "set", key, value]).success();
 }
 
 /// `pki acme issue NAME…` with nothing that would answer the challenge.
-fn issue(sandbox: &Sandbox, pebble: &Pebble, names: &[&str], more: &[&str]) -> Output {
+pub(crate) fn issue(sandbox: &Sandbox, pebble: &Pebble, names: &[&str], more: &[&str]) -> Output {
     let (url, root) = (pebble.directory(), pebble.root().display().to_string());
     let at = ["--agree-tos", "--ca-url", &url, "--ca-root", &root];
     sandbox.pki(["acme", "issue"].iter().chain(names).chain(&at).chain(more))
@@ -33,7 +33,7 @@ fn issue(sandbox: &Sandbox, pebble: &Pebble, names: &[&str], more: &[&str]) -> O
 
 /// Waits for what takes milliseconds.
 #[track_caller]
-fn until(what: impl std::fmt::Display, mut done: impl FnMut() -> bool) {
+pub(crate) fn until(what: impl std::fmt::Display, mut done: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !done() {
         assert!(begin.elapsed() < Duration::from_secs(30), "{what}");
@@ -52,7 +52,7 @@ fn asked(front: &Front) -> Vec<String> {
 
 /// Waits until an authority was answered so often in a way that the log knows by a word, and not otherwise.
 #[track_caller]
-fn answered(front: &Front, word: &str, times: usize) {
+pub(crate) fn answered(front: &Front, word: &str, times: usize) {
     until(format!("{times} times {word}"), || asked(front).len() >= times);
     let asked = asked(front);
     assert!(asked.iter().all(|line| line.contains(word)), "{word}: {asked:#?}");
@@ -63,7 +63,7 @@ fn certificate(sandbox: &Sandbox, name: &str) -> Vec<u8> {
 }
 
 /// How often Pebble asks for each name.
-const LOOKS: usize = 3;
+pub(crate) const LOOKS: usize = 3;
 
 #[test]
 fn haproxy_itself_answers_without_any_other_program() {
@@ -204,7 +204,7 @@ fn every_other_way_to_prove_a_name_leads_through_haproxy() {
 }
 
 /// The certificate that is shown for a name behind HAProxy, DER; nothing if none is.
-fn shown(sandbox: &Sandbox, https: u16, name: &str, from: &str) -> String {
+pub(crate) fn shown(sandbox: &Sandbox, https: u16, name: &str, from: &str) -> String {
     let at = format!("127.0.0.1:{https}");
     let line = format!(
         "openssl s_client -connect {at} -servername {name} -bind {from} </dev/null 2>/dev/null | openssl x509 -noout \

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod acme;
+mod acme_first;
 mod acme_front;
 mod acme_lifetime;
 mod acme_own;

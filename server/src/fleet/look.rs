@@ -34,6 +34,8 @@ pub struct CertificateLook {
     pub name: DnsName,
     /// On the disk: serial number, and its end.
     pub on_disk: Option<(Serial, OffsetDateTime)>,
+    /// Whether a placeholder lies there instead.
+    pub placeholder: bool,
     /// Loaded; `None` if HAProxy does not use the file.
     pub loaded: Option<Serial>,
     /// Served, or why that is not known.
@@ -48,7 +50,7 @@ pub fn look(pki: &Pki, instance: &InstanceSpec, now: OffsetDateTime) -> Result<L
     let settings = pki.settings()?;
     let runtime = Runtime::new(instance.admin.clone(), Bounds::STANDARD);
     let worker = runtime.worker()?;
-    let Found { wanted, absent, .. } = seats::wanted(pki, &settings, now)?;
+    let Found { wanted, absent, placeholders, .. } = seats::wanted(pki, &settings, now)?;
     let https = seats::https(instance, &settings);
     let on_disk = wanted
         .certificates
@@ -56,8 +58,10 @@ pub fn look(pki: &Pki, instance: &InstanceSpec, now: OffsetDateTime) -> Result<L
         .map(|one| (one.bundle.clone(), Some((one.leaf.serial(), one.leaf.not_after()))));
     let files = super::files(pki, &settings)?;
     let missing = ::haproxy::plan::bundles(&super::domains(&settings)?, &files)?;
-    let missing =
-        missing.into_iter().filter(|bundle| absent.contains(&bundle.file)).map(|bundle| (bundle, None));
+    let missing = missing
+        .into_iter()
+        .filter(|bundle| absent.contains(&bundle.file) || placeholders.contains(&bundle.file));
+    let missing = missing.map(|bundle| (bundle, None));
     let mut certificates = Vec::new();
     for (bundle, on_disk) in on_disk.chain(missing) {
         let found = match https {
@@ -68,6 +72,7 @@ pub fn look(pki: &Pki, instance: &InstanceSpec, now: OffsetDateTime) -> Result<L
         };
         let loaded = runtime.loaded(&bundle.file).unwrap_or(None);
         certificates.push(CertificateLook {
+            placeholder: placeholders.contains(&bundle.file),
             file: bundle.file,
             name: bundle.name,
             on_disk,

@@ -12,14 +12,14 @@ use std::time::Instant;
 use ::haproxy::keep::{Known, Outcome, Pass, Step, Wanted, WantedCertificate, bring};
 use ::haproxy::runtime::{Address, Bounds, revoked_file};
 use ::haproxy::written::{DomainSpec, InstanceSpec, Way};
-use ::haproxy::{FilePath, RevokedKey, plan, render};
+use ::haproxy::{FilePath, RevokedKey, placeholder, plan, render};
 use ca::cert::KeyId;
 use store::Sequence;
 use store::file::{OnExisting, Visibility, make_dir, place, read_limited};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
-use super::challenges;
+use super::{challenges, placeholders};
 use crate::Pki;
 use crate::http::problem;
 use crate::ops::Error;
@@ -74,6 +74,8 @@ pub struct Last {
     pub revoked: usize,
     /// Bundles that are not on the disk yet.
     pub absent: Vec<String>,
+    /// Those in whose place a placeholder lies.
+    pub placeholders: Vec<String>,
     /// What failed: the step, and the causes, outermost first.
     pub failures: Vec<(Step, Vec<String>)>,
 }
@@ -113,9 +115,9 @@ pub fn pass(pki: &Pki, instance: &InstanceSpec, pass: Pass, now: OffsetDateTime)
         last.as_ref().and_then(|last| last.in_step_since)
     };
     let last = match wanted(pki, &settings, now) {
-        Ok(Found { wanted, absent, mut unread }) => {
+        Ok(Found { wanted, absent, placeholders, mut unread }) => {
             // A disk that is full keeps nobody who is revoked in.
-            unread.extend(lay(pki, &settings, &wanted, pass).err());
+            unread.extend(lay(pki, &settings, &wanted, pass, now).err());
             let https = https(instance, &settings);
             let mut outcome = bring(instance, https, Bounds::STANDARD, &wanted, &mut known, pass);
             if pass == Pass::Whole && outcome.worker.is_some() {
@@ -129,10 +131,14 @@ pub fn pass(pki: &Pki, instance: &InstanceSpec, pass: Pass, now: OffsetDateTime)
             tell(instance, &outcome, begin);
             seat.reloads.fetch_add(u64::from(outcome.reloaded), Ordering::Relaxed);
             let revoked = wanted.map.as_ref().map_or(0, |_| wanted.revoked.len());
-            summed(outcome, revoked, &absent, &unread, before, now)
+            Last {
+                absent: absent.iter().map(ToString::to_string).collect(),
+                placeholders: placeholders.iter().map(ToString::to_string).collect(),
+                ..summed(outcome, revoked, &unread, before, now)
+            }
         }
         // Nobody was told anything.
-        Err(error) => summed(Outcome::default(), 0, &[], &[error], None, now),
+        Err(error) => summed(Outcome::default(), 0, &[error], None, now),
     };
     *seat.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(last.clone());
     Ok(last)
@@ -146,7 +152,6 @@ fn causes(error: &dyn std::error::Error) -> Vec<String> {
 fn summed(
     outcome: Outcome,
     revoked: usize,
-    absent: &[FilePath],
     unread: &[Error],
     before: Option<OffsetDateTime>,
     now: OffsetDateTime,
@@ -166,7 +171,8 @@ fn summed(
         changed: (outcome.added, outcome.removed),
         reloaded: outcome.reloaded,
         revoked,
-        absent: absent.iter().map(ToString::to_string).collect(),
+        absent: Vec::new(),
+        placeholders: Vec::new(),
         failures,
     }
 }
@@ -207,6 +213,8 @@ pub(super) struct Found {
     pub(super) wanted: Wanted,
     /// The bundles that are not there yet.
     pub(super) absent: Vec<FilePath>,
+    /// Those in whose place a placeholder lies: no running HAProxy is told of it.
+    pub(super) placeholders: Vec<FilePath>,
     /// Why others could not be read; they keep nothing else back.
     pub(super) unread: Vec<Error>,
 }
@@ -215,11 +223,13 @@ pub(super) struct Found {
 pub(super) fn wanted(pki: &Pki, settings: &Settings, now: OffsetDateTime) -> Result<Found, Error> {
     let files = super::files(pki, settings)?;
     let domains = super::domains(settings)?;
-    let (mut certificates, mut absent, mut unread) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut certificates, mut absent) = (Vec::new(), Vec::new());
+    let (mut placeholders, mut unread) = (Vec::new(), Vec::new());
     for bundle in plan::bundles(&domains, &files)? {
         match Path::new(bundle.file.as_str()).exists() {
             false => absent.push(bundle.file),
             true => match read(bundle) {
+                Ok(found) if placeholder::is_one(&found.leaf) => placeholders.push(found.bundle.file),
                 Ok(certificate) => certificates.push(certificate),
                 Err(error) => unread.push(error),
             },
@@ -234,7 +244,7 @@ pub(super) fn wanted(pki: &Pki, settings: &Settings, now: OffsetDateTime) -> Res
         lists_written,
         now: now.unix_timestamp(),
     };
-    Ok(Found { wanted, absent, unread })
+    Ok(Found { wanted, absent, placeholders, unread })
 }
 
 /// Whether TLS ends at HAProxy for any of them: then its configuration has the map.
@@ -242,7 +252,8 @@ fn terminates(domains: &[DomainSpec]) -> bool {
     domains.iter().any(|domain| matches!(domain.way, Way::Terminate { .. }))
 }
 
-fn read(bundle: plan::Bundle) -> Result<WantedCertificate, Error> {
+/// What lies in the file of a certificate.
+pub(super) fn read(bundle: plan::Bundle) -> Result<WantedCertificate, Error> {
     let bytes = Zeroizing::new(read_limited(Path::new(bundle.file.as_str()), BUNDLE)?);
     let text = Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
     Ok(WantedCertificate::read(bundle, &text)?)
@@ -266,7 +277,13 @@ fn revoked(pki: &Pki, now: OffsetDateTime) -> Result<Arc<BTreeSet<RevokedKey>>, 
 }
 
 /// Places the files that a HAProxy reads when it starts.
-fn lay(pki: &Pki, settings: &Settings, wanted: &Wanted, pass: Pass) -> Result<(), Error> {
+fn lay(
+    pki: &Pki,
+    settings: &Settings,
+    wanted: &Wanted,
+    pass: Pass,
+    now: OffsetDateTime,
+) -> Result<(), Error> {
     let mut laid = pki.fleet().laid.lock().unwrap_or_else(PoisonError::into_inner);
     let files = super::files(pki, settings)?;
     let there = |file: &FilePath| Path::new(file.as_str()).exists();
@@ -283,6 +300,7 @@ fn lay(pki: &Pki, settings: &Settings, wanted: &Wanted, pass: Pass) -> Result<()
     }
     if pass == Pass::Whole && settings.value(Setting::HaproxyDomains).is_some() {
         challenges::lay(pki, &files)?;
+        placeholders::lay(&super::domains(settings)?, &files, now)?;
         let list =
             render(&super::plan(pki, super::Instead::default())?.site()?)?.crt_list.unwrap_or_default();
         let file = files.crt_list()?;

@@ -19,6 +19,7 @@ use utoipa::ToSchema;
 
 use super::{Error, Operation};
 use crate::Pki;
+use crate::fleet::placeholders;
 use attempt::renewal_of;
 pub(crate) use attempt::{Renewal, renew_due};
 pub use deploy::Deployment;
@@ -65,7 +66,7 @@ pub struct AcmeIssue {
 pub struct AcmeView {
     /// Its names.
     pub domains: Vec<String>,
-    /// Directory URL of the authority.
+    /// Directory URL of the authority; empty where nobody has asked for it yet.
     pub ca_url: String,
     /// Serial number, hex; `None` for one that is wanted and not there yet.
     pub serial: Option<String>,
@@ -78,16 +79,16 @@ pub struct AcmeView {
     /// Whether the service shows it to clients that ask for its names (`acme.domain`).
     #[serde(default)]
     pub own: bool,
-    /// When the next attempt is due.
-    #[serde(with = "time::serde::rfc3339")]
-    pub renew_at: OffsetDateTime,
+    /// When the next attempt is due; `None` where nobody has asked for it yet.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub renew_at: Option<OffsetDateTime>,
     /// The files that were placed, absolute.
     pub files: Vec<String>,
     /// Whether it was revoked by us.
     pub revoked: bool,
     /// What went wrong at the last attempt, if it failed.
     pub last_error: Option<String>,
-    /// How far it has come since it was placed; `None` for one that is wanted and not there yet.
+    /// How far it has come since it was placed; `None` for one that is wanted and nothing lies in its place.
     #[serde(default)]
     pub deployment: Option<Deployment>,
     /// Why it has not come further.
@@ -201,27 +202,51 @@ pub(crate) fn list(pki: &Pki) -> Result<Vec<AcmeView>, Error> {
         match views.iter_mut().find(|view| view.domains.first() == wanted.names.first()) {
             // The one before is in service until another has come.
             Some(before) => {
-                before.renew_at = moment(wanted.next_attempt)?;
+                before.renew_at = Some(moment(wanted.next_attempt)?);
                 before.last_error = Some(wanted.last_error);
             }
             None => views.push(AcmeView {
-                domains: wanted.names,
-                ca_url: wanted.directory,
-                serial: None,
-                not_before: None,
-                not_after: None,
                 own: true,
-                renew_at: moment(wanted.next_attempt)?,
-                files: Vec::new(),
-                revoked: false,
+                renew_at: Some(moment(wanted.next_attempt)?),
                 last_error: Some(wanted.last_error),
-                deployment: None,
-                deploy_error: None,
-                notes: Vec::new(),
+                ..nothing_yet(wanted.names, wanted.directory)
             }),
         }
     }
+    for (names, file) in placeholders::lying(pki)? {
+        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        let known = views.iter().position(|view| view.domains.first() == names.first());
+        let index = known.unwrap_or_else(|| {
+            views.push(nothing_yet(names, String::new()));
+            views.len() - 1
+        });
+        if let Some(view) = views.get_mut(index) {
+            view.deployment = Some(Deployment::Placeholder);
+            if view.serial.is_none() {
+                view.files = vec![file.to_string()];
+            }
+        }
+    }
     Ok(views)
+}
+
+/// A certificate that is wanted and not there yet.
+fn nothing_yet(domains: Vec<String>, ca_url: String) -> AcmeView {
+    AcmeView {
+        domains,
+        ca_url,
+        serial: None,
+        not_before: None,
+        not_after: None,
+        own: false,
+        renew_at: None,
+        files: Vec::new(),
+        revoked: false,
+        last_error: None,
+        deployment: None,
+        deploy_error: None,
+        notes: Vec::new(),
+    }
 }
 
 fn moment(seconds: i64) -> Result<OffsetDateTime, Error> {
@@ -239,10 +264,10 @@ fn view(pki: &Pki, record: &CertificateRecord, notes: Vec<String>) -> Result<Acm
         not_before: Some(not_before),
         not_after: Some(not_after),
         own,
-        renew_at: match record.failures {
+        renew_at: Some(match record.failures {
             0 => renew::due(not_before, not_after, &first),
             _ => moment(record.next_attempt)?,
-        },
+        }),
         files: record.files.clone(),
         revoked: record.revoked.is_some(),
         last_error: record.last_error.clone(),

@@ -51,6 +51,9 @@ pub struct HaproxyRendered {
     pub crt_list_file: String,
     /// The files that were placed.
     pub placed: Vec<String>,
+    /// Those of them that are placeholders: HAProxy starts with them, and nobody trusts them.
+    #[serde(default)]
+    pub placeholders: Vec<String>,
     /// Files that the configuration names and that are not there: HAProxy does not start without them.
     pub missing: Vec<String>,
 }
@@ -65,7 +68,7 @@ impl Operation for HaproxyRender {
         let plan = fleet::plan(pki, self.instead()?)?;
         let site = plan.site()?;
         let rendered = render(&site)?;
-        let mut placed = Vec::new();
+        let (mut placed, mut placeholders) = (Vec::new(), Vec::new());
         if lay {
             let folder = std::path::Path::new(plan.files.folder.as_str());
             make_dir(folder, Visibility::Public)?;
@@ -81,6 +84,9 @@ impl Operation for HaproxyRender {
             if !std::path::Path::new(site.challenges.as_str()).exists() {
                 put(&site.challenges, "", OnExisting::Replace)?;
             }
+            let laid = fleet::placeholders::lay(&plan.domains, &plan.files, now)?;
+            placeholders.extend(laid.iter().map(ToString::to_string));
+            placed.extend(placeholders.iter().cloned());
         }
         let mut needed = vec![site.challenges.clone(), site.revoked.clone()];
         if rendered.crt_list.is_some() {
@@ -102,6 +108,7 @@ impl Operation for HaproxyRender {
             crt_list: rendered.crt_list,
             crt_list_file: site.crt_list.to_string(),
             placed,
+            placeholders,
             missing: needed.iter().filter(|file| absent(file)).map(ToString::to_string).collect(),
         })
     }

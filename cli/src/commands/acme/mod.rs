@@ -1,7 +1,7 @@
 //! `pki acme issue|list|renew|revoke|account`.
 
 use clap::Subcommand;
-use server::ops::acme::{AcmeList, AcmeRenew, AcmeRevoke, AcmeView};
+use server::ops::acme::{AcmeList, AcmeRenew, AcmeRevoke, AcmeView, Deployment};
 
 use crate::{
     context::{Context, distance},
@@ -94,6 +94,8 @@ fn table(views: &[AcmeView], context: &mut Context) -> Result<(), CommandError> 
         for view in views {
             let status = if view.revoked {
                 Cell::styled("revoked", Style::Bad)
+            } else if view.deployment == Some(Deployment::Placeholder) {
+                Cell::styled("placeholder", Style::Warn)
             } else if view.not_after.is_some_and(|end| end < now) {
                 Cell::styled("expired", Style::Faint)
             } else if view.last_error.is_some() {
@@ -107,8 +109,8 @@ fn table(views: &[AcmeView], context: &mut Context) -> Result<(), CommandError> 
                 view.domains.join(", ").into(),
                 status,
                 view.not_after.map_or_else(|| "-".to_string(), |end| distance(end, now)).into(),
-                distance(view.renew_at, now).into(),
-                view.ca_url.clone().into(),
+                view.renew_at.map_or_else(|| "-".to_string(), |next| distance(next, now)).into(),
+                if view.ca_url.is_empty() { "-".to_string() } else { view.ca_url.clone() }.into(),
             ]);
         }
         output.table(&table)?;
@@ -118,6 +120,10 @@ fn table(views: &[AcmeView], context: &mut Context) -> Result<(), CommandError> 
             }
             if let (Some(error), Some(deployment)) = (&view.deploy_error, view.deployment) {
                 output.warn(&format!("{}: {}: {error}", view.domains.join(", "), deployment.name()));
+            }
+            if view.deployment == Some(Deployment::Placeholder) {
+                let (names, state) = (view.domains.join(", "), Deployment::Placeholder.name());
+                output.warn(&format!("{names}: {state}: HAProxy starts with it, no client trusts it"));
             }
         }
         Ok(())
@@ -142,7 +148,7 @@ fn fields(view: &AcmeView) -> Vec<(&'static str, String)> {
         ("authority", view.ca_url.clone()),
         ("serial", view.serial.clone().unwrap_or_default()),
         ("valid until", view.not_after.map(crate::context::moment).unwrap_or_default()),
-        ("renewal", crate::context::moment(view.renew_at)),
+        ("renewal", view.renew_at.map(crate::context::moment).unwrap_or_default()),
     ]);
     if let Some(deployment) = view.deployment {
         fields.push(("state", deployment.name().to_string()));

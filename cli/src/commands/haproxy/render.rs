@@ -80,6 +80,11 @@ pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CommandError> {
             context.output.say(&format!("wrote {file}"));
         }
     }
+    for file in &rendered.placeholders {
+        context
+            .output
+            .warn(&format!("{file} is a placeholder; `pki acme issue` puts a certificate in its place"));
+    }
     for file in &rendered.missing {
         context.output.warn(&format!("{file} is not there yet; HAProxy does not start without it"));
     }

@@ -24,6 +24,9 @@ pub fn sync(context: &mut Context) -> Result<Outcome, CommandError> {
             for file in &one.absent {
                 output.warn(&format!("{}: {file} is not there", one.instance));
             }
+            for file in &one.placeholders {
+                output.warn(&format!("{}: {file} is a placeholder", one.instance));
+            }
             for failure in &one.failures {
                 output.warn(&format!(
                     "{}: {} failed: {}",
@@ -131,6 +134,7 @@ fn certificates(state: &HaproxyState, now: time::OffsetDateTime) -> Table {
     ]);
     for one in &state.certificates {
         let cell = match (&one.on_disk, &one.loaded, &one.served) {
+            (None, _, _) if one.placeholder => Cell::styled("placeholder", Style::Bad),
             (None, _, _) => Cell::styled("absent", Style::Bad),
             (disk, loaded, _) if disk != loaded => Cell::styled("not loaded", Style::Bad),
             (disk, _, served) if disk != served => Cell::styled("not served", Style::Bad),

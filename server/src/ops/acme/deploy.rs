@@ -41,6 +41,8 @@ pub enum Deployment {
     NotServed,
     /// Placed; it is not known where it is served.
     Placed,
+    /// What lies in its place is good for starting HAProxy and for nothing else.
+    Placeholder,
     /// It was seen served.
     Served,
 }
@@ -52,6 +54,7 @@ impl Deployment {
             Deployment::HookFails => "placed, its hook fails",
             Deployment::NotServed => "placed, not served yet",
             Deployment::Placed => "placed",
+            Deployment::Placeholder => "placed: placeholder",
             Deployment::Served => "served",
         }
     }

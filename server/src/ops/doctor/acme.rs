@@ -4,7 +4,7 @@ use time::OffsetDateTime;
 
 use super::{Error, Finding, Severity, finding, ok, told};
 use crate::Pki;
-use crate::ops::acme::{AcmeView, list};
+use crate::ops::acme::{AcmeView, Deployment, list};
 
 /// What is wrong with any of them; nothing if there are none and none is wanted.
 pub(super) fn certificates(pki: &Pki, now: OffsetDateTime) -> Result<Vec<Finding>, Error> {
@@ -19,10 +19,19 @@ pub(super) fn certificates(pki: &Pki, now: OffsetDateTime) -> Result<Vec<Finding
 
 fn judge(view: &AcmeView, now: OffsetDateTime) -> Option<Finding> {
     let names = view.domains.join(", ");
-    let next = told(view.renew_at);
+    let next = view.renew_at.map_or_else(|| "not planned".to_owned(), told);
     let hint = "mend what it says, then `pki acme renew`; `pki acme list` shows the next attempt";
+    let placeholder = || {
+        let message = format!(
+            "a placeholder lies in the place of the certificate for {names}: HAProxy starts with it, no client trusts it"
+        );
+        let first = view.domains.first().map_or("", String::as_str);
+        let hint = format!("`pki acme issue {first}` obtains one, and HAProxy is told of it");
+        (view.deployment == Some(Deployment::Placeholder))
+            .then(|| finding(Severity::Warning, "acme", message, &hint))
+    };
     let Some(end) = view.not_after.filter(|_| !view.revoked) else {
-        let error = view.last_error.as_ref().filter(|_| !view.revoked)?;
+        let Some(error) = view.last_error.as_ref().filter(|_| !view.revoked) else { return placeholder() };
         let message = format!("there is no certificate for {names} yet; next attempt {next}: {error}");
         return Some(finding(Severity::Error, "acme", message, hint));
     };
@@ -37,6 +46,11 @@ fn judge(view: &AcmeView, now: OffsetDateTime) -> Option<Finding> {
         let message = format!("the certificate for {names} ends at {} and is not renewed{why}", told(end));
         return Some(finding(Severity::Error, "acme", message, hint));
     }
+    if view.last_error.is_none()
+        && let Some(found) = placeholder()
+    {
+        return Some(found);
+    }
     if let (None, Some(error), Some(deployment)) = (&view.last_error, &view.deploy_error, view.deployment) {
         let message = format!("the new certificate for {names} is {}: {error}", deployment.name());
         let hint = "mend what it says; it is tried again by itself, and by `pki acme renew`";
@@ -50,7 +64,6 @@ fn judge(view: &AcmeView, now: OffsetDateTime) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::acme::Deployment;
 
     fn view(not_after: Option<i64>, failing: bool, revoked: bool) -> AcmeView {
         let at = |seconds| OffsetDateTime::from_unix_timestamp(seconds).unwrap();
@@ -61,7 +74,7 @@ mod tests {
             not_before: not_after.map(|_| at(0)),
             not_after: not_after.map(at),
             own: false,
-            renew_at: at(600),
+            renew_at: Some(at(600)),
             files: Vec::new(),
             revoked,
             last_error: failing.then(|| "port 80 is shut".to_owned()),
@@ -90,5 +103,10 @@ mod tests {
         assert!(told.contains("placed, not served yet: nobody answers"), "{told}");
         let told = judge(&view(None, true, false), now).unwrap().message;
         assert!(told.contains("a.example") && told.contains("port 80 is shut"), "{told}");
+        let mut laid = view(None, false, false);
+        assert_eq!(severity(&laid), None);
+        laid.deployment = Some(Deployment::Placeholder);
+        let found = judge(&laid, now).unwrap();
+        assert!(found.severity == Severity::Warning && found.message.contains("placeholder"), "{found:?}");
     }
 }

@@ -35,6 +35,9 @@ pub struct HaproxySynced {
     pub reloaded: bool,
     /// Certificates that are not on the disk yet.
     pub absent: Vec<String>,
+    /// Those in whose place a placeholder lies, so that HAProxy can be started.
+    #[serde(default)]
+    pub placeholders: Vec<String>,
     /// What failed.
     pub failures: Vec<HaproxyFailure>,
 }
@@ -73,6 +76,7 @@ impl HaproxySynced {
             removed: count(last.changed.1),
             reloaded: last.reloaded,
             absent: last.absent,
+            placeholders: last.placeholders,
             failures: last
                 .failures
                 .into_iter()
@@ -136,6 +140,9 @@ pub struct HaproxyCertificate {
     pub name: String,
     /// The serial number on the disk.
     pub on_disk: Option<String>,
+    /// Whether a placeholder lies there instead, until the first certificate has come.
+    #[serde(default)]
+    pub placeholder: bool,
     /// Until when that one is valid.
     #[serde(with = "time::serde::rfc3339::option")]
     pub not_after: Option<OffsetDateTime>,
@@ -196,6 +203,7 @@ fn state(pki: &Pki, instance: &InstanceSpec, now: OffsetDateTime) -> HaproxyStat
             file: one.file.to_string(),
             name: one.name.to_string(),
             on_disk: one.on_disk.map(|(serial, _)| serial.to_string()),
+            placeholder: one.placeholder,
             not_after: one.on_disk.map(|(_, end)| end),
             loaded: one.loaded.map(|serial| serial.to_string()),
             not_served: one.served.as_ref().err().cloned(),
