@@ -8,7 +8,7 @@ use crate::world::{Authority, Node, Speech, client_hello, curl, send_raw, server
 const BUNDLED: &str = include_str!("../../haproxy.cfg");
 
 /// The configuration on ports of the test's own. What only root may do is left out; nothing else.
-fn adapted(folder: &Path, http: u16, https: u16, nodes: &[&Node]) -> String {
+pub fn adapted(folder: &Path, http: u16, https: u16, nodes: &[&Node]) -> String {
     let socket = folder.join("admin.sock").display().to_string();
     let mut lines = Vec::new();
     let mut nodes = nodes.iter();

@@ -7,6 +7,7 @@
 
 mod bundled;
 mod checked;
+mod documented;
 mod forms;
 mod kept;
 mod process;
