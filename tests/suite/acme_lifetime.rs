@@ -3,8 +3,10 @@
 //! The service's clock is libfaketime's; the authority's, Pebble's, is right all the time, and so what it issues
 //! late in that lifetime comes with most of its days behind it.
 
+use std::time::{Duration, Instant};
+
 use tests::trouble::Clock;
-use tests::{Pebble, Sandbox, Service};
+use tests::{Pebble, Sandbox, Service, free_port};
 
 const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
@@ -90,5 +92,86 @@ fn a_certificate_is_renewed_in_its_window_and_an_authority_that_fails_is_not_pes
         site.looks(now);
     }
     assert!(site.pebble.orders() - before < 12, "{}", site.pebble.orders() - before);
+    service.stop();
+}
+
+/// Waits for what the service does by itself.
+#[track_caller]
+fn until(service: &Service, mut done: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !done() {
+        assert!(begun.elapsed() < Duration::from_secs(120), "{}", service.log());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn what_becomes_due_while_the_service_runs_is_ordered_once_and_not_before() {
+    let (sandbox, pebble) = (Sandbox::with_pki(), Pebble::start());
+    let clock = Clock::new(&sandbox);
+    for (key, value) in [
+        ("core.https_address", &*format!("127.0.0.1:{}", free_port())),
+        ("acme.ca_url", &pebble.directory()),
+        ("acme.ca_root", &pebble.root().display().to_string()),
+        ("acme.agree_tos", "true"),
+        ("acme.http.port", &pebble.http_address()),
+    ] {
+        sandbox.pki(["config", "set", key, value]).success();
+    }
+    let service = Service::start_with(&sandbox, &["serve"], &clock.environment());
+    let set = |key: &str, value: &str| sandbox.pki(["config", "set", key, value]).success();
+    let serial = || sandbox.pki(["acme", "list", "--json"]).success().json()[0]["serial"].to_string();
+    set("acme.domain", "a.example");
+    until(&service, || pebble.orders() == 1 && serial() != "null");
+    let first = serial();
+    // A setting wakes the job before its minute is over. That it has looked is seen by what it does besides: the
+    // authority is told where to write to.
+    let looks = |seconds: i64| {
+        clock.set(&format!("+{seconds}"));
+        let email = format!("at-{seconds}@example.org");
+        set("acme.email", &email);
+        let contact =
+            || sandbox.pki(["acme", "account", "show", "--json"]).success().json()[0]["contact"].clone();
+        until(&service, || contact() == email);
+        pebble.orders()
+    };
+    for day in [1, 30, 53] {
+        assert_eq!(looks(day * DAY), 1, "day {day}");
+        assert_eq!(serial(), first, "day {day}");
+    }
+    looks(61 * DAY);
+    until(&service, || serial() != first);
+    assert_eq!(pebble.orders(), 2);
+    let second = serial();
+    for seconds in [1, 61, 300] {
+        assert_eq!(looks(61 * DAY + seconds), 2, "{seconds} s later");
+    }
+    assert_eq!(serial(), second);
+    service.stop();
+}
+
+#[test]
+#[ignore = "tests/full: it waits for the minute to come round four times"]
+fn the_minutes_job_renews_what_has_become_due_and_nothing_else() {
+    let (sandbox, pebble) = (Sandbox::with_pki(), Pebble::start());
+    let clock = Clock::new(&sandbox);
+    let root = pebble.root().display().to_string();
+    let service = Service::start_with(&sandbox, &["serve"], &clock.environment());
+    let words = ["acme", "issue", "a.example", "--agree-tos", "--http-address", &pebble.http_address()];
+    let at = ["--ca-url", &pebble.directory(), "--ca-root", &root];
+    sandbox.pki(words.iter().chain(&at)).success();
+    let serial = || sandbox.pki(["acme", "list", "--json"]).success().json()[0]["serial"].to_string();
+    let first = serial();
+    let minute = || std::thread::sleep(Duration::from_secs(65));
+    clock.set(&format!("+{}", 53 * DAY));
+    minute();
+    assert_eq!((pebble.orders(), serial()), (1, first.clone()));
+    clock.set(&format!("+{}", 61 * DAY));
+    until(&service, || serial() != first);
+    assert_eq!(pebble.orders(), 2);
+    // It was due as it came, by this clock: for ten minutes of that no other is asked for.
+    minute();
+    minute();
+    assert_eq!(pebble.orders(), 2);
     service.stop();
 }
