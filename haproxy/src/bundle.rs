@@ -8,6 +8,7 @@
 
 use std::path::Path;
 
+use ca::cert::Certificate;
 use store::file::{OnExisting, Visibility, place};
 use zeroize::Zeroizing;
 
@@ -48,6 +49,13 @@ pub fn in_order(text: &str) -> Result<Zeroizing<String>, Error> {
         }
     }
     render(&chain, &key)
+}
+
+/// The certificate itself, of a bundle as [`render()`] gives it.
+pub fn leaf(bundle: &str) -> Result<Certificate, Error> {
+    let end = "-----END CERTIFICATE-----\n";
+    let at = bundle.find(end).ok_or(Error::Absent { part: "chain", label: "CERTIFICATE" })?;
+    Certificate::from_pem(&bundle.as_bytes()[..at + end.len()]).map_err(Error::Leaf)
 }
 
 /// Places a bundle at `path` in the place of the old one.

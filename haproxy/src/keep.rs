@@ -52,9 +52,7 @@ impl WantedCertificate {
     /// Reads what lies in a bundle's file.
     pub fn read(bundle: Bundle, text: &str) -> Result<WantedCertificate, Error> {
         let text = bundle::in_order(text)?;
-        let end = "-----END CERTIFICATE-----\n";
-        let at = text.find(end).ok_or(Error::Absent { part: "chain", label: "CERTIFICATE" })?;
-        let leaf = Certificate::from_pem(&text.as_bytes()[..at + end.len()]).map_err(Error::Leaf)?;
+        let leaf = bundle::leaf(&text)?;
         Ok(WantedCertificate { bundle, text, leaf })
     }
 }

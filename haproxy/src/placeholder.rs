@@ -10,7 +10,7 @@ use ca::cert::{Certificate, DnsName};
 use rcgen::{
     CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose, SanType,
 };
-use store::file::{FileError, OnExisting, Visibility, make_dir, place};
+use store::file::{FileError, OnExisting, Visibility, make_dir, place, read_limited};
 use time::{Duration, OffsetDateTime};
 use zeroize::Zeroizing;
 
@@ -18,6 +18,8 @@ use crate::{Error, FilePath, bundle};
 
 /// The common name of the subject, which is the issuer too.
 const SUBJECT: &str = "placeholder of pki, no certificate yet";
+/// The octets of a file that may be one.
+const MOST: usize = 16 * 1024;
 /// How long it says that it is good for.
 const LIFETIME: Duration = Duration::DAY;
 
@@ -53,6 +55,16 @@ pub fn is_one(leaf: &Certificate) -> bool {
     leaf.subject_raw() == leaf.issuer_raw() && leaf.subject_display() == format!("CN={}", escaped())
 }
 
+/// Whether one lies at `path`. What can't be read is none.
+pub fn lies_at(path: &Path) -> bool {
+    let read = || {
+        let text = Zeroizing::new(read_limited(path, MOST).ok()?);
+        let text = bundle::in_order(std::str::from_utf8(&text).ok()?).ok()?;
+        bundle::leaf(&text).ok()
+    };
+    read().is_some_and(|leaf| is_one(&leaf))
+}
+
 /// The subject as it is shown (RFC 4514 §2.4).
 fn escaped() -> String {
     SUBJECT.replace(',', "\\,")
@@ -83,9 +95,6 @@ mod tests {
     use time::macros::datetime;
 
     use super::*;
-    use crate::keep::WantedCertificate;
-    use crate::plan::Bundle;
-
     const NOW: OffsetDateTime = datetime!(2026-11-22 12:00 UTC);
 
     fn names() -> Vec<DnsName> {
@@ -93,8 +102,7 @@ mod tests {
     }
 
     fn read(text: &str) -> Certificate {
-        let bundle = Bundle { file: "/a/b.pem".parse().unwrap(), name: names()[0].clone() };
-        WantedCertificate::read(bundle, text).unwrap().leaf
+        bundle::leaf(text).unwrap()
     }
 
     #[test]
@@ -120,11 +128,12 @@ mod tests {
         assert_eq!(put(&file, &names(), NOW).unwrap(), Placed::Now);
         let first = std::fs::read_to_string(&path).unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert!(is_one(&read(&first)));
+        assert!(is_one(&read(&first)) && lies_at(&path));
         assert_eq!(put(&file, &names(), NOW).unwrap(), Placed::Before);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), first);
         std::fs::write(&path, "broken").unwrap();
         assert_eq!(put(&file, &names(), NOW).unwrap(), Placed::Before);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "broken");
+        assert!(!lies_at(&path) && !lies_at(folder.path()) && !lies_at(&folder.path().join("none")));
     }
 }

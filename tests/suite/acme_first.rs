@@ -34,6 +34,22 @@ fn haproxy_starts_with_a_placeholder_and_serves_the_first_certificate_without_a_
         front.render(&sandbox, &[]);
         assert_eq!(lies(), first);
 
+        // Where the service is asked for the name, it shows its own certificate and no placeholder.
+        let https = free_port();
+        for (key, value) in [
+            ("core.https_address", &*format!("127.0.0.1:{https}")),
+            ("acme.ca_url", &pebble.directory()),
+            ("acme.ca_root", &pebble.root().display().to_string()),
+            ("acme.domain", "www.example,example.net"),
+        ] {
+            set(&sandbox, key, value);
+        }
+        until(service.log(), || sandbox.pki(["acme", "list"]).success().says("must be agreed to"));
+        let own = || shown(&sandbox, https, "www.example", "127.0.0.1");
+        until(service.log(), || !own().is_empty());
+        assert!(!is_placeholder(&own()), "{}", own());
+        sandbox.pki(["config", "unset", "acme.domain"]).success();
+
         // The authority finds us through it, and the running process is told of what has come.
         issue(&sandbox, &pebble, &["www.example", "example.net"], &[]).success();
         until(service.log(), || !is_placeholder(&served()));

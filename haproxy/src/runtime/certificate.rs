@@ -1,6 +1,6 @@
 //! Certificates of a running HAProxy.
 
-use ca::cert::{Certificate, Serial};
+use ca::cert::Serial;
 
 use super::Runtime;
 use super::channel::Command;
@@ -13,7 +13,7 @@ impl Runtime {
     /// Connections that are open go on. On an error the old certificate is still served. The answer
     /// proves what HAProxy has loaded; what it *serves* proves [`super::served()`] alone.
     pub fn install(&self, file: &FilePath, bundle: &str) -> Result<usize, Error> {
-        let leaf = first_certificate(bundle)?;
+        let leaf = crate::bundle::leaf(bundle)?;
         let line = format!("set ssl cert {file}");
         let answer = self.exchange(&Command { line: &line, payload: Some(bundle) })?;
         let begun = ["created", "updated"].map(|word| format!("Transaction {word} for certificate {file}!"));
@@ -74,11 +74,4 @@ impl Runtime {
         let serial = field("Serial").ok_or_else(refused)?;
         serial.parse().map(Some).map_err(|_| refused())
     }
-}
-
-fn first_certificate(bundle: &str) -> Result<Certificate, Error> {
-    let absent = Error::Absent { part: "chain", label: "CERTIFICATE" };
-    let end = "-----END CERTIFICATE-----\n";
-    let Some(at) = bundle.find(end) else { return Err(absent) };
-    Certificate::from_pem(&bundle.as_bytes()[..at + end.len()]).map_err(Error::Leaf)
 }

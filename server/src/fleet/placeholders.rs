@@ -3,14 +3,15 @@
 //! One is put where a terminated domain's certificate of `pki acme` will lie, so that HAProxy starts. It is for that
 //! alone: a running HAProxy is never told of it, and a file of the administrator's own (`certificate=`) is his affair.
 
+use std::path::Path;
+
 use ::haproxy::FilePath;
-use ::haproxy::placeholder::{Placed, is_one, put};
-use ::haproxy::plan::{self, Files};
+use ::haproxy::placeholder::{Placed, lies_at, put};
+use ::haproxy::plan::Files;
 use ::haproxy::written::{DomainSpec, Way};
 use ca::cert::DnsName;
 use time::OffsetDateTime;
 
-use super::seats;
 use crate::Pki;
 use crate::ops::Error;
 
@@ -35,13 +36,7 @@ pub(crate) fn lying(pki: &Pki) -> Result<Vec<(Vec<DnsName>, FilePath)>, Error> {
     let settings = pki.settings()?;
     let domains = super::domains(&settings)?;
     let all = places(&domains, &super::files(pki, &settings)?)?;
-    let lies = |names: &[DnsName], file: &FilePath| {
-        let bundle = |name: &DnsName| plan::Bundle { file: file.clone(), name: name.clone() };
-        // What can't be read is told where HAProxy is to be told of it.
-        let read = names.first().and_then(|first| seats::read(bundle(first)).ok());
-        read.is_some_and(|certificate| is_one(&certificate.leaf))
-    };
-    let lying = all.into_iter().filter(|(names, file)| lies(names, file));
+    let lying = all.into_iter().filter(|(_, file)| lies_at(Path::new(file.as_str())));
     Ok(lying.map(|(names, file)| (names.to_vec(), file)).collect())
 }
 

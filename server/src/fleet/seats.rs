@@ -252,8 +252,7 @@ fn terminates(domains: &[DomainSpec]) -> bool {
     domains.iter().any(|domain| matches!(domain.way, Way::Terminate { .. }))
 }
 
-/// What lies in the file of a certificate.
-pub(super) fn read(bundle: plan::Bundle) -> Result<WantedCertificate, Error> {
+fn read(bundle: plan::Bundle) -> Result<WantedCertificate, Error> {
     let bytes = Zeroizing::new(read_limited(Path::new(bundle.file.as_str()), BUNDLE)?);
     let text = Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
     Ok(WantedCertificate::read(bundle, &text)?)

@@ -77,6 +77,8 @@ pub(crate) fn in_place(pki: &Pki) -> Result<Option<Served>, crate::ops::Error> {
     };
     let bundle = crate::ops::acme::folder(pki, &first).join("haproxy.pem");
     match fs::symlink_metadata(&bundle) {
+        // It is for HAProxy's start alone: our own certificate is better.
+        Ok(_found) if haproxy::placeholder::lies_at(&bundle) => Ok(None),
         Ok(_found) => Ok(Some(Served::read(&bundle).map_err(crate::ops::Error::Served)?)),
         Err(_absent) => Ok(None),
     }
