@@ -1,7 +1,7 @@
 //! The placeholders of certificates that HAProxy is to serve and that nobody has obtained yet.
 //!
 //! One is put where a terminated domain's certificate of `pki acme` will lie, so that HAProxy starts. It is for that
-//! alone: a running HAProxy is never told of it, and a file of the administrator's own (`certificate=`) is his affair.
+//! alone: a running HAProxy is never told of it, and a file of the administrator's own (`certificate=`) is their affair.
 
 use std::path::Path;
 

@@ -69,7 +69,7 @@ pub(crate) fn renew_due(
     for stored in all.into_iter().filter(|stored| due(&stored.record)) {
         let first = stored.record.names.first().cloned().unwrap_or_default();
         let Some(mut turn) = turn::take(pki, &first, meanwhile)? else { continue };
-        // Somebody may have had his turn since the list was read.
+        // Somebody may have had their turn since the list was read.
         let stored = client::certificate(pki.store(), &first)?;
         renewals.push(match due(&stored.record) {
             true => renewal_of(pki, who, &stored, &mut turn)?,

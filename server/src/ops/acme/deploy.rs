@@ -101,7 +101,7 @@ pub(crate) fn go_on_with_all(pki: &Pki, who: &str, when: When, meanwhile: Meanwh
     for stored in client::certificates(pki.store())?.into_iter().filter(|stored| due(&stored.record)) {
         let first = first_of(&stored.record);
         let Some(_turn) = turn::take(pki, &first, meanwhile)? else { continue };
-        // Whoever had his turn before may have done it.
+        // Whoever had their turn before may have done it.
         let stored = client::certificate(pki.store(), &first)?;
         if due(&stored.record) {
             go_on(pki, &drive::client(pki, who)?, stored)?;

@@ -35,7 +35,7 @@ pub(crate) fn keep(
     }
     let taken = turn::take(pki, first.as_deref().unwrap_or_default(), meanwhile)?;
     let Some(mut turn) = taken else { return Ok(None) };
-    // What is wanted may have changed while somebody else had his turn: then the job is woken anyway.
+    // What is wanted may have changed while somebody else had their turn: then the job is woken anyway.
     let wish = pki.settings()?.acme();
     if wish.as_ref().map(first_name) != first {
         return Ok(None);

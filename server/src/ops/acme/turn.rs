@@ -29,7 +29,7 @@ pub(crate) struct Turns {
     taken: Mutex<BTreeMap<String, Arc<AsyncMutex<Brought>>>>,
 }
 
-/// What whoever had his turn has brought.
+/// What whoever had their turn has brought.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Brought {
     /// Another certificate.
@@ -72,7 +72,7 @@ impl Turns {
     }
 }
 
-/// Takes the turn of the certificate with this first name; `None` if it is somebody else's and is left to him.
+/// Takes the turn of the certificate with this first name; `None` if it is somebody else's and is left to them.
 pub(super) fn take(pki: &Pki, first: &str, meanwhile: Meanwhile) -> Result<Option<Turn>, Error> {
     match meanwhile {
         Meanwhile::Leave => Ok(at_once(pki, first).ok()),
